@@ -1,0 +1,1 @@
+"""Time the training paths against each other."""

@@ -1,0 +1,200 @@
+"""Keep a model in one safetensors file, whole or not at all: parameters, vocabularies, training state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from seq2seq_edu.batching import Text, Vocabulary
+from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.subwords import Subwords
+
+FORMAT, VERSION = "seq2seq-edu", "1"
+KINDS = {"words": Vocabulary, "subwords": Subwords}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read or does not fit; the message names the file, the reason and the cure."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    ``model`` is in evaluation mode; ``source_text`` and ``target_text`` turn text into ids and back;
+    ``about`` is what was said of the run (data, attention, seed, ...); ``progress`` and ``optimizer`` are
+    there for resuming, and empty in a file that is only for translating.
+    """
+
+    model: Seq2Seq
+    source_text: Text
+    target_text: Text
+    about: dict[str, Any]
+    progress: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then one rename.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; its folder is made if needed.
+    data : bytes
+        The whole content.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; what was at ``path`` before is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        reason = error.strerror or str(error)
+        raise OSError(
+            error.errno,
+            f"{path} was not written ({reason}); free some space or choose another "
+            "folder: what stood there before is untouched",
+        ) from error
+
+
+def save_checkpoint(
+    path: Path,
+    model: Seq2Seq,
+    source_text: Text,
+    target_text: Text,
+    *,
+    about: Mapping[str, Any] | None = None,
+    progress: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model and all it needs to one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; ends with ``.safetensors``.
+    model : Seq2Seq
+        Its parameters are stored once each (tied ones are tied again on loading).
+    source_text, target_text : Text
+        Vocabulary or Subwords of either side.
+    about : mapping, optional
+        Plain data about the run.
+    progress, optimizer : mappings, optional
+        What resuming needs.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an older file stays as it was.
+    """
+    tensors = {f"model.{name}": p.detach().cpu().contiguous().clone() for name, p in model.named_parameters()}
+    tensors |= {f"optimizer.{name}": t.detach().cpu().contiguous() for name, t in (optimizer or {}).items()}
+    for side, text in (("source", source_text), ("target", target_text)):
+        tensors[f"text.{side}"] = torch.frombuffer(bytearray(text.to_bytes()), dtype=torch.uint8)
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": json.dumps(asdict(model.config)),
+        "kinds": json.dumps([source_text.kind, target_text.kind]),
+        "about": json.dumps(dict(about or {})),
+        "progress": json.dumps(dict(progress or {})),
+    }
+    write_whole(Path(path), save(tensors, metadata))
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file, or a run's folder (then its ``best.safetensors``, else its ``last.safetensors``).
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+        On the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it is cut short, it is not ours, it has another version, or its tensors
+        do not fit its configuration.
+    """
+    path = find(Path(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}): it is cut short or not a safetensors file; "
+            "copy it again or train again"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of seq2seq-edu")
+    if metadata.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint version {metadata.get('version')}, this program reads version "
+            f"{VERSION}: install the release that wrote it, or train again"
+        )
+    try:
+        model = Seq2Seq(ModelConfig(**json.loads(metadata["config"])))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(fitting(tensors.pop(f"model.{name}"), parameter))
+        source, target = (
+            KINDS[kind].from_bytes(tensors.pop(f"text.{side}").numpy().tobytes())
+            for side, kind in zip(("source", "target"), json.loads(metadata["kinds"]), strict=True)
+        )
+        about, progress = json.loads(metadata["about"]), json.loads(metadata["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} does not fit together ({type(error).__name__}: {error}); "
+            "it was changed after it was written: copy it again or train again"
+        ) from error
+    optimizer = {name.removeprefix("optimizer."): t for name, t in tensors.items()}
+    return Checkpoint(model.eval(), source, target, about, progress, optimizer)
+
+
+def fitting(stored: Tensor, wanted: Tensor) -> Tensor:
+    """Return ``stored`` if it has the shape wanted."""
+    if stored.shape != wanted.shape:
+        raise ValueError(
+            f"a tensor has shape {tuple(stored.shape)} where the model wants {tuple(wanted.shape)}"
+        )
+    return stored
+
+
+def find(path: Path) -> Path:
+    """Return the checkpoint file that a path means: itself, or the best or last one of a run's folder."""
+    for candidate in (path / "best.safetensors", path / "last.safetensors") if path.is_dir() else (path,):
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(
+        f"there is no checkpoint at {path}: train one with `seq2seq-edu train`, or check the path"
+    )

@@ -1,0 +1,310 @@
+"""Look at this machine and say what would stop a reader, each problem with its cure.
+
+Nothing of the package or of its libraries is imported before it is checked, so that a broken installation is
+reported, not a traceback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+OLDEST_PYTHON = (3, 10)
+OLDEST_TORCH = (2, 6)
+DISK_NEEDED = 1_000_000_000  # bytes: the corpora (10 MB), checkpoints of several runs
+REINSTALL = "run `make setup` in the project's folder (conda: `pip install -e .`)"
+SAMPLE = "注意力权重"  # "attention weights": characters that the figures must be able to draw
+
+
+class Finding(NamedTuple):
+    """One line of the report: what was looked at, whether it is fine, what was found, what to do about it."""
+
+    name: str
+    ok: bool
+    found: str
+    cure: str = ""
+
+
+def check_python() -> Finding:
+    """Compare this Python with the oldest one that the package runs on.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if it is older than 3.10.
+    """
+    found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+    ok = sys.version_info[:2] >= OLDEST_PYTHON
+    return Finding("Python", ok, found, "" if ok else "make .venv again: `make setup PYTHON=python3.12`")
+
+
+def check_libraries() -> Finding:
+    """Look for every library that the package asks for, by name.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if one is not installed; `found` names it.
+    """
+    try:
+        asked = importlib.metadata.requires("seq2seq-edu") or []
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("libraries", False, "seq2seq-edu itself is not installed", REINSTALL)
+    names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked if "extra ==" not in line]
+    missing = [name for name in names if _version(name) is None]
+    found = "not installed: " + ", ".join(missing) if missing else f"all {len(names)} installed"
+    return Finding("libraries", not missing, found, REINSTALL if missing else "")
+
+
+def check_torch() -> Finding:
+    """Import PyTorch and compare it with the oldest release that the package runs on.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if it cannot be imported or is older than 2.6.
+    """
+    try:
+        version = str(importlib.import_module("torch").__version__)
+    except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
+        return Finding("PyTorch", False, f"does not import ({error})", REINSTALL)
+    ok = _numbers(version) >= OLDEST_TORCH
+    return Finding("PyTorch", ok, version, "" if ok else REINSTALL)
+
+
+def check_device() -> Finding:
+    """Say where training would run, and whether an NVIDIA GPU lies idle.
+
+    Returns
+    -------
+    finding : Finding
+        Always ok: every chapter runs on a CPU. It has a cure if the driver is there and PyTorch cannot use it.
+    """
+    try:
+        torch = importlib.import_module("torch")
+    except (ImportError, OSError):
+        return Finding("device", True, "unknown: PyTorch does not import")
+    if torch.cuda.is_available():
+        return Finding("device", True, f"CUDA: {torch.cuda.get_device_name(0)}")
+    found = f"CPU, {torch.get_num_threads()} threads; no CUDA, and none is needed"
+    if shutil.which("nvidia-smi") is None:
+        return Finding("device", True, found)
+    cure = "to use the NVIDIA GPU, install a build of torch with CUDA (https://pytorch.org/get-started)"
+    return Finding("device", True, found, cure)
+
+
+def check_fonts(folder: Path | None = None) -> Finding:
+    """Load the shipped Chinese font and look for the characters that the figures use.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the font lies; None takes the one of the package.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if there is no font, it does not load or a character is missing.
+    """
+    files = sorted((folder or Path(__file__).parent / "fonts").glob("*.[ot]tf"))
+    if not files:
+        return Finding("fonts", False, "the Chinese font of the package is missing", REINSTALL)
+    try:
+        font = importlib.import_module("matplotlib.ft2font").FT2Font(str(files[0]))
+        missing = [character for character in SAMPLE if font.get_char_index(ord(character)) == 0]
+    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: not a font, or cut short
+        return Finding("fonts", False, f"{files[0].name} does not load ({error})", REINSTALL)
+    if missing:
+        return Finding("fonts", False, f"{files[0].name} lacks {len(missing)} characters", REINSTALL)
+    return Finding("fonts", True, files[0].name)
+
+
+def check_data(data_dir: str | Path | None = None) -> Finding:
+    """Look for the corpora in the data folder and compare their hashes with the published ones.
+
+    Parameters
+    ----------
+    data_dir : path or None
+        As for :func:`seq2seq_edu.corpora.data_folder`.
+
+    Returns
+    -------
+    finding : Finding
+        Ok, with a note, if files are still to be downloaded; not ok if one is not the published file.
+    """
+    try:
+        corpora = importlib.import_module("seq2seq_edu.corpora")
+    except ImportError as error:
+        return Finding("data", False, f"cannot look ({error})", REINSTALL)
+    folder = corpora.data_folder(data_dir)
+    here = [name for name in corpora.SHA256 if (folder / name).is_file()]
+    try:
+        spoilt = [name for name in here if _sha256(folder / name) != corpora.SHA256[name]]
+    except OSError as error:
+        return Finding("data", False, f"cannot read {folder} ({error.strerror})", "make it readable for you")
+    if spoilt:
+        cure = f"remove {folder / spoilt[0]}: it is downloaded again when needed"
+        return Finding("data", False, f"not the published file: {', '.join(spoilt)}", cure)
+    found = f"{len(here)} of {len(corpora.SHA256)} files in {folder}"
+    later = "what is missing is downloaded on first use; to keep it elsewhere, set SEQ2SEQ_EDU_DATA"
+    return Finding("data", True, found, "" if len(here) == len(corpora.SHA256) else later)
+
+
+def check_output(folder: str | Path = ".") -> Finding:
+    """Try to write where runs are stored, leaving nothing behind.
+
+    Parameters
+    ----------
+    folder : path
+        Need not exist; its nearest existing parent is tried then.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if no file can be written there.
+    """
+    place = _existing(Path(folder))
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"x")
+    except OSError as error:
+        cure = "choose another folder: `seq2seq-edu train --out FOLDER`"
+        return Finding("output", False, f"cannot write in {place} ({error.strerror})", cure)
+    return Finding("output", True, f"can write in {place}")
+
+
+def check_disk(folder: str | Path = ".") -> Finding:
+    """Measure the free space where runs are stored.
+
+    Parameters
+    ----------
+    folder : path
+        Need not exist; its nearest existing parent is measured then.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok below 1 GB.
+    """
+    free = shutil.disk_usage(_existing(Path(folder))).free
+    ok = free >= DISK_NEEDED
+    cure = "" if ok else "free at least 1 GB, or choose a folder on another disk (`--out FOLDER`)"
+    return Finding("disk", ok, f"{free / 1e9:.1f} GB free", cure)
+
+
+def check_jupyter() -> Finding:
+    """Look for JupyterLab, its kernel and its widgets.
+
+    Returns
+    -------
+    finding : Finding
+        Not ok if one of the three is not installed.
+    """
+    versions = {name: _version(name) for name in ("jupyterlab", "ipykernel", "ipywidgets")}
+    ok = all(versions.values())
+    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
+    return Finding("Jupyter", ok, found, "" if ok else REINSTALL)
+
+
+def examine(data_dir: str | Path | None = None, out: str | Path = ".") -> list[Finding]:
+    """Make all checks, in the order in which they would stop a reader.
+
+    Parameters
+    ----------
+    data_dir, out : path
+        The data folder (None: the usual one) and the folder for runs.
+
+    Returns
+    -------
+    findings : list of Finding
+        One per check, problems or not.
+    """
+    machine = [check_python(), check_libraries(), check_torch(), check_device(), check_jupyter(), check_fonts()]
+    return [*machine, check_data(data_dir), check_output(out), check_disk(out)]
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """Write the findings as a table, a cure under the line it belongs to, and a last line that counts.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        As from :func:`examine`.
+
+    Returns
+    -------
+    text : str
+        `ok`, `note` (fine, with something worth knowing) or `PROBLEM` in front of each line.
+
+    Examples
+    --------
+    >>> print(report([Finding("tea", True, "hot"), Finding("cups", False, "none", "wash two")]))
+    ok       tea        hot
+    PROBLEM  cups       none
+                        -> wash two
+    1 problem: do what the arrow says, then ask again.
+    """
+    lines = []
+    for finding in findings:
+        state = ("note" if finding.cure else "ok") if finding.ok else "PROBLEM"
+        lines.append(f"{state:<8} {finding.name:<10} {finding.found}")
+        if finding.cure:
+            lines.append(f"{'':<20}-> {finding.cure}")
+    problems = sum(not finding.ok for finding in findings)
+    if problems == 0:
+        return "\n".join([*lines, "Everything is in place."])
+    plural = "" if problems == 1 else "s"
+    return "\n".join([*lines, f"{problems} problem{plural}: do what the arrow says, then ask again."])
+
+
+def main(data_dir: str | Path | None = None, out: str | Path = ".") -> int:
+    """Print the report.
+
+    Parameters
+    ----------
+    data_dir, out : path
+        As for :func:`examine`.
+
+    Returns
+    -------
+    status : int
+        0 if there is no problem, else 1.
+    """
+    findings = examine(data_dir, out)
+    print(report(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _version(distribution: str) -> str | None:
+    """Return the installed version, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Read 2.13.0+cpu as (2, 13): the text order would put 2.13 before 2.6."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _sha256(path: Path) -> str:
+    """Return the hash of a file of a few megabytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""What every generated task gives: sentences with their answers, their gold links, and a fair split."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Link = tuple[int, int]
+_Sentence = tuple[str, tuple[str, ...]]  # ("source" or "target", its words)
+
+
+class Example(NamedTuple):
+    """One source sentence, its target, and the gold links between them.
+
+    A link (t, i) says that target step t comes from source position i; both count from 0 and neither
+    sentence holds its end token. `sure` links are beyond doubt; `possible` links contain the sure ones and
+    those an aligner may draw without being wrong. These are the S and P of the alignment error rate.
+
+    Parameters
+    ----------
+    source, target : tuples of str, of lengths n and m
+        The tokens. No token holds a space.
+    sure, possible : frozensets of (t, i) with 0 <= t < m and 0 <= i < n
+        Gold links; `sure` is a subset of `possible`.
+
+    Examples
+    --------
+    >>> Example(("a", "b"), ("b", "a"), frozenset({(0, 1), (1, 0)}), frozenset({(0, 1), (1, 0)})).target
+    ('b', 'a')
+
+    References
+    ----------
+    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1). Taught in: train_and_look.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    sure: frozenset[Link]
+    possible: frozenset[Link]
+
+
+def split(
+    examples: Sequence[Example], *, validation: int, test: int, seed: int
+) -> tuple[list[Example], list[Example], list[Example]]:
+    """Deal examples into training, validation and test so that no sentence is on two sides.
+
+    Examples that share a source or a target sentence, directly or through others, stay together. A test
+    sentence that was seen in training, on either side, would measure memory.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Repeats are kept, all on one side.
+    validation, test : int
+        How many examples these two sides get, exactly. Training gets the rest.
+    seed : int
+        The same seed and arguments give the same split.
+
+    Returns
+    -------
+    train, validation, test : lists of Example
+        Together they hold every example once.
+
+    Raises
+    ------
+    ValueError
+        If a size is negative, or the groups of related examples cannot make up these sizes.
+
+    Examples
+    --------
+    >>> one, two, three = (Example((x,), (y,), frozenset(), frozenset()) for x, y in ["aA", "bB", "cB"])
+    >>> train, validation, test = split([one, two, three], validation=0, test=1, seed=0)
+    >>> test == [one]  # the others share a target, so they stay together
+    True
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    if validation < 0 or test < 0 or validation + test > len(examples):
+        raise ValueError(
+            f"cannot take validation={validation} and test={test} from {len(examples)} examples; "
+            f"both must be 0 or more and leave the rest for training"
+        )
+    groups = _related(examples)
+    random.Random(seed).shuffle(groups)
+    wanted = {"test": test, "validation": validation}
+    sides: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
+    for group in groups:
+        side = next((s for s, size in wanted.items() if len(sides[s]) + len(group) <= size), "train")
+        sides[side] += group
+    for side, size in wanted.items():
+        if len(sides[side]) != size:
+            raise ValueError(
+                f"expected {size} {side} examples, could take only {len(sides[side])}: too many examples "
+                f"share a source or a target; draw more examples or ask for fewer"
+            )
+    return sides["train"], sides["validation"], sides["test"]
+
+
+def _related(examples: Sequence[Example]) -> list[list[Example]]:
+    """Group the examples that share a source or a target sentence (union-find)."""
+    parent: dict[_Sentence, _Sentence] = {}
+
+    def root(sentence: _Sentence) -> _Sentence:
+        parent.setdefault(sentence, sentence)
+        while parent[sentence] != sentence:
+            parent[sentence] = parent[parent[sentence]]  # halve the path for the next search
+            sentence = parent[sentence]
+        return sentence
+
+    for example in examples:
+        parent[root(("source", example.source))] = root(("target", example.target))
+    groups: dict[_Sentence, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[root(("source", example.source))].append(example)
+    return list(groups.values())
+
+
+def check_count(count: int) -> None:
+    """Refuse a negative number of examples.
+
+    Parameters
+    ----------
+    count : int
+        How many examples a task was asked for.
+
+    Raises
+    ------
+    ValueError
+        If `count` is negative.
+
+    Examples
+    --------
+    >>> check_count(0)
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    if count < 0:
+        raise ValueError(f"count is how many examples to draw, so it must be 0 or more, got {count}")
