@@ -21,7 +21,7 @@ from seq2seq_edu.model import ModelConfig, Seq2Seq
 from seq2seq_edu.subwords import Subwords
 
 FORMAT, VERSION = "seq2seq-edu", "1"
-KINDS = {"words": Vocabulary, "subwords": Subwords}
+KINDS: dict[str, type[Vocabulary] | type[Subwords]] = {"words": Vocabulary, "subwords": Subwords}
 
 
 class CheckpointError(ValueError):

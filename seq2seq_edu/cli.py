@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
-import shutil
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from seq2seq_edu import __version__, bench, doctor, recipes
+from seq2seq_edu import __version__, bench, doctor, recipes, runs
 from seq2seq_edu.checkpoints import Checkpoint, load_checkpoint, write_whole
 from seq2seq_edu.decoding import Translator
 from seq2seq_edu.modules import ATTENTIONS
-from seq2seq_edu.training import count_steps, pick_device, train
+from seq2seq_edu.training import pick_device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 done, 1 a check found a problem, 2 bad input (one line says what and the cure), 130 stopped by Ctrl-C.
+        0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C.
     """
     options = parser().parse_args(arguments)
     try:
@@ -143,7 +140,6 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("bench", help="time the fast training path against the plain one, in one run")
     p.add_argument("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
-    p.add_argument("--data-dir", **data_dir)
     p.add_argument("--device", **device)
     p.add_argument("--record", type=Path, metavar="FILE", help="write the table as JSON")
     p.set_defaults(run=command_bench)
@@ -154,119 +150,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def command_train(options: argparse.Namespace) -> int:
-    """Train, score, and write the run's folder: config.json, log.jsonl, checkpoints, record.json."""
+    """Train, score, and write the run's folder."""
     if options.threads is not None:
         if options.threads < 1:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
-    pick_device(options.device)
-    recipes.commit()  # as it is now, not after an hour of training
-    out = options.out or Path("runs") / f"{options.data}-{options.attention}-{options.config}-{options.seed}"
-    if not options.resume and (out / "last.safetensors").exists():
-        raise ValueError(f"{out} holds a run already: go on with it (--resume), or choose another --out")
-    data = recipes.prepare(options.data, config=options.config, data_dir=options.data_dir)
-    model_config, train_config = recipes.settings(
-        data,
-        attention=options.attention,
-        config=options.config,
-        seed=options.seed,
-        device=options.device,
-        precision=options.precision,
-        max_steps=options.max_steps,
+    settings = runs.Settings(
+        options.data,
+        options.attention,
+        options.config,
+        options.seed,
+        options.device,
+        options.precision,
+        options.max_steps,
     )
-    model = recipes.build(model_config, options.seed)
-    about = {
-        "data": options.data,
-        "config": options.config,
-        "attention": options.attention,
-        "seed": options.seed,
-    }
-    write_whole(out / "config.json", json.dumps(about, indent=1).encode())
-    cpu = time.process_time()
-    records, stopped = follow(
-        train(
-            model,
-            data.train,
-            train_config,
-            validation=data.validation,
-            folder=out,
-            texts=(data.source_text, data.target_text),
-            about=about,
-            resume=options.resume,
-        ),
-        out / "log.jsonl",
-        count_steps(data.train, train_config),
-        options.resume,
-    )
-    if stopped:
-        print(
-            f"stopped after step {records[-1]['step'] if records else 0}; go on with the same command and --resume",
-            file=sys.stderr,
-        )
+    out = options.out or settings.folder()
+    record = runs.run(settings, out, data_dir=options.data_dir, resume=options.resume)
+    if record is None:
+        print(f"stopped; {out} holds the run: go on with the same command and --resume", file=sys.stderr)
         return 130
-    cpu = time.process_time() - cpu
-    best = load_checkpoint(out).model.to(pick_device(options.device))
-    metrics, lengths, _ = recipes.evaluate(best, data)
-    seconds = records[-1]["seconds"] if records else 0.0
-    result = recipes.record(
-        data,
-        best,
-        train_config,
-        config=options.config,
-        seconds=seconds,
-        cpu_seconds=cpu,
-        metrics=metrics,
-        lengths=lengths,
-    )
-    result["validation_curve"] = [
-        [r["step"], round(r["validation"], 4)] for r in records if "validation" in r
-    ]
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    for path in (out / "record.json", options.record):
-        if path is not None:
-            write_whole(path, text.encode())
-    print_metrics(metrics)
+    if options.record is not None:
+        write_whole(options.record, runs.render(record).encode())
+    print_metrics(record["metrics"])
     return 0
-
-
-def follow(training: Any, log: Path, total: int, resume: bool) -> tuple[list[dict[str, float]], bool]:
-    """Show the progress of a training and log it; a first Ctrl-C stops it cleanly between two steps."""
-    records: list[dict[str, float]] = read_log(log) if resume else []
-    stop: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: stop.append(number))
-    bar = tqdm(total=total, unit="step", disable=None, smoothing=0.05)
-    lines = None
-    try:
-        for record in training:
-            if lines is None:  # the first record tells where the checkpoint stood
-                records = [r for r in records if r["step"] < record["step"]]
-                write_whole(log, "".join(json.dumps(r) + "\n" for r in records).encode())
-                lines = log.open("a", encoding="utf-8", buffering=1)
-            records.append(record)
-            lines.write(json.dumps(record) + "\n")
-            bar.update(int(record["step"]) - bar.n)
-            bar.set_postfix(loss=f"{record['loss']:.3f}")
-            if "validation" in record:
-                bar.write(
-                    f"epoch {record['epoch']:.0f}  step {record['step']:.0f}  loss {record['loss']:.3f}  validation "
-                    f"{record['validation']:.3f} nats/token  {record['seconds']:.0f} s",
-                    file=sys.stderr,
-                )
-            if stop and int(record["step"]) < total:
-                break
-        training.close()
-    finally:
-        signal.signal(signal.SIGINT, before)
-        bar.close()
-        if lines is not None:
-            lines.close()
-    return records, bool(stop) and (not records or int(records[-1]["step"]) < total)
-
-
-def read_log(log: Path) -> list[dict[str, float]]:
-    """Read the records of a run, if there are any; a last line that was cut short does not count."""
-    whole = log.read_text(encoding="utf-8").rpartition("\n")[0] if log.is_file() else ""
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:
@@ -313,16 +219,17 @@ def plot(translation: Any, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    import io
+    from matplotlib import pyplot
 
     from seq2seq_edu import plots
 
     if translation.alignment is None:
         raise ValueError("this model has no attention, so there is no alignment to draw")
     plots.use_style()
-    axes = plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
+    figure, axes = pyplot.subplots()
+    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens, ax=axes)
     buffer = io.BytesIO()
-    axes.figure.savefig(buffer, format=path.suffix[1:])
+    figure.savefig(buffer, format=path.suffix[1:])
     write_whole(path, buffer.getvalue())
 
 
@@ -356,8 +263,8 @@ def command_bench(options: argparse.Namespace) -> int:
     """Print the table of training speeds."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1; got {options.rounds}")
-    table = bench.run(rounds=options.rounds, device=pick_device(options.device), data_dir=options.data_dir)
-    print(bench.render(table, width=shutil.get_terminal_size().columns))
+    table = bench.run(rounds=options.rounds, device=pick_device(options.device))
+    print(bench.render(table))
     if options.record is not None:
         write_whole(options.record, (json.dumps(table, indent=1) + "\n").encode())
     return 0

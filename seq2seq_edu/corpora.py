@@ -461,8 +461,11 @@ def _download(url: str, path: Path, sha256: str, progress: bool) -> None:
             f"place: fetch the file another way and put it at {path}"
         ) from error
     except OSError as error:
+        cause: BaseException = error
+        while cause.__context__ is not None:  # under the layers of the network libraries lies one plain line
+            cause = cause.__context__
         raise OSError(
-            f"cannot download {url} to {path} ({type(error).__name__}: {error}). Check the network and the "
+            f"cannot download {url} to {path} ({type(cause).__name__}: {cause}). Check the network and the "
             f"disk, put the file there yourself, or name a folder that holds {path.parent.name}/{path.name} "
             f"with --data-dir or the variable {ENVIRONMENT_VARIABLE}"
         ) from error

@@ -105,7 +105,7 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated sentence: tokens of both sides (each with its final ``<eos>``) and the weights between them.
+    """A translated sentence: tokens of both sides (each with its final ``<eos>``) and the weights between.
 
     ``alignment`` (m, n) has one row a target token and one column a source token, or is None without
     attention; ``log_prob`` is a natural log-probability; ``finished`` is False where the length limit was

@@ -488,7 +488,9 @@ def _metric(tokenize: str, lowercase: bool, effective_order: bool = False) -> BL
 def _bleu_of_counts(row: NDArray[np.int64]) -> float:
     """Compute BLEU from sums: 4 counts of matches, 4 of k-grams, length of hypotheses, of references."""
     numbers = [int(x) for x in row]
-    score: BLEUScore = BLEU.compute_bleu(numbers[:4], numbers[4:8], numbers[8], numbers[9])
+    score: BLEUScore = BLEU.compute_bleu(
+        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
+    )
     return float(score.score)
 
 

@@ -154,7 +154,7 @@ def _sentence(sentence: Sentence) -> Phrase:
 
 
 def _noun_phrase(phrase: NounPhrase) -> Phrase:
-    """Say "two letters that I wrote": 我 写 的 两 封 信."""
+    """Say "the two letters that I wrote": 我 写 的 那 两 封 信."""
     if isinstance(phrase.noun, Pronoun) or phrase.determiner is None:
         pronoun = _words(phrase.noun.name)
         return Phrase(pronoun, [Token(phrase.noun.chinese, sure=tuple(pronoun))])

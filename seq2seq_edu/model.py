@@ -1,7 +1,7 @@
 """The whole model: ``encode`` the source, then ``step`` through the target; two paths, one function.
 
-``forward`` is the plain path, one decoder step after the other, as the chapters derive it. ``readouts`` is the
-fast path for training: finished rows are dropped and nothing is computed at padding. Tests prove both equal.
+``forward`` is the plain path, one decoder step after the other, as the chapters derive it. ``readouts`` is
+the fast path for training: finished rows are dropped, nothing is computed at padding. Tests prove both equal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ModelConfig:
     d_r : int
         Width of the narrow readout between the decoder and the vocabulary.
     readout : {"narrow", "wide"}
-        "narrow" maps [s_t; c_t; E y_{t-1}] to d_r features, then to the vocabulary; "wide" goes there directly.
+        "narrow" maps [s_t; c_t; E y_{t-1}] to d_r features, then to the vocabulary; "wide" goes directly.
     bidirectional : bool
         Whether the encoder also reads right to left.
     dropout : float
@@ -82,7 +82,7 @@ class ModelConfig:
 
 
 class Step(NamedTuple):
-    """What one decoder step gives: ``logits`` (B, V), s_t (B, d_s), c_t (B, d_h) and weights (B, n) or None."""
+    """What one decoder step gives: ``logits`` (B, V), s_t (B, d_s), c_t (B, d_h), weights (B, n) or None."""
 
     logits: Tensor
     state: Tensor

@@ -197,9 +197,7 @@ class DotAttention(Attention):
     def __init__(self, d_s: int, d_h: int, d_a: int) -> None:
         super().__init__()
         if d_s != d_h:
-            raise ValueError(
-                f"dot attention multiplies s_t by h_i, so d_s = d_h; got {d_s} and {d_h}"
-            )
+            raise ValueError(f"dot attention multiplies s_t by h_i, so d_s = d_h; got {d_s} and {d_h}")
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Score queries (B, m, d_s) against keys h_i (B, n, d_h)."""
@@ -285,7 +283,8 @@ class DecoderStep(nn.Module):
 
     .. math::
 
-        \text{Bahdanau:}\quad c_t &= \mathrm{attend}(s_{t-1}), & s_t &= \mathrm{GRU}([E y_{t-1}; c_t], s_{t-1}) \\
+        \text{Bahdanau:}\quad c_t &= \mathrm{attend}(s_{t-1}), &
+        s_t &= \mathrm{GRU}([E y_{t-1}; c_t], s_{t-1}) \\
         \text{Luong:}\quad s_t &= \mathrm{GRU}(E y_{t-1}, s_{t-1}), & c_t &= \mathrm{attend}(s_t)
 
     References

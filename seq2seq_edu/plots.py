@@ -226,11 +226,8 @@ def _label_cells(ax: Axes, targets: Sequence[str], sources: Sequence[str], cell:
     size = float(np.clip(cell * 72 * 0.62, 5.0, 11.0))
     upright = max(map(_width, sources)) * size <= cell * 72 * 0.98
     turn: dict[str, Any] = {} if upright else {"rotation": 55, "ha": "left", "rotation_mode": "anchor"}
-    plain: dict[str, Any] = {
-        "parse_math": False,
-        "fontsize": size,
-        "color": INK,
-    }  # a $ in a token must not start a formula
+    # A $ in a token must not start a formula.
+    plain: dict[str, Any] = {"parse_math": False, "fontsize": size, "color": INK}
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.set_xticks(range(len(sources)), [_visible(s) for s in sources], **plain, **turn)

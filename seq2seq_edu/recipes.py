@@ -325,7 +325,7 @@ def processor() -> str:
 
 @lru_cache
 def commit() -> str | None:
-    """Return the commit of this checkout when first asked ("-dirty" if changed), or None outside a checkout."""
+    """Return the commit of this checkout when first asked ("-dirty" if changed), or None without one."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],

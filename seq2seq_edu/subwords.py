@@ -7,6 +7,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import sentencepiece
 
@@ -35,7 +36,7 @@ class Subwords:
     Taught in: real_translation.
     """
 
-    kind = "subwords"
+    kind: ClassVar[str] = "subwords"
 
     def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
         self._model = model

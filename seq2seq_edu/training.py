@@ -1,4 +1,4 @@
-"""Training as a generator: one record at a time, to plot, to print or to stop; resumable to the same curve."""
+"""Training as a generator: one record at a time, to plot, to print or to stop; resumable exactly."""
 
 from __future__ import annotations
 
@@ -228,7 +228,8 @@ def train(
     ------
     record : dict of str to float
         ``step``, ``epoch``, ``loss`` (nats per target token, smoothed as trained), ``lr``, ``gradient``
-        (norm before clipping), ``tokens`` (target tokens so far), ``seconds``; where measured,
+        (norm before clipping), ``tokens`` (target tokens so far), ``seconds`` (wall clock) and
+        ``cpu_seconds``, both with what came before an interruption; where measured,
         ``validation`` (nats per target token).
 
     Raises
@@ -247,8 +248,12 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), fused=True)
     total = count_steps(pairs, config)
     keep = Keeper(model, optimizer, folder, texts, dict(about or {}), fingerprint(pairs, config))
-    progress = keep.restore() if resume else {"step": 0, "tokens": 0, "seconds": 0.0, "best": math.inf}
-    start = time.perf_counter() - progress["seconds"]
+    progress = (
+        keep.restore()
+        if resume
+        else {"step": 0, "tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0, "best": math.inf}
+    )
+    clock = Clock(progress)
     step = 0
     try:
         for epoch, left, index in schedule(pairs, config):
@@ -278,7 +283,7 @@ def train(
                 raise FloatingPointError(
                     f"the loss is {float(loss)} at step {step}: try a lower --lr; {kept}"
                 )
-            progress["seconds"] = time.perf_counter() - start
+            clock.stamp(progress)
             record = {
                 "step": step,
                 "epoch": epoch,
@@ -287,13 +292,15 @@ def train(
                 "gradient": float(gradient),
                 "tokens": progress["tokens"],
                 "seconds": progress["seconds"],
+                "cpu_seconds": progress["cpu_seconds"],
             }
             if validation and (done or left == 0):
                 record["validation"] = validate(model, validation)
                 if record["validation"] < progress["best"]:
                     progress["best"] = record["validation"]
                     keep.best()
-                record["seconds"] = progress["seconds"] = time.perf_counter() - start
+                clock.stamp(progress)
+                record |= {k: progress[k] for k in ("seconds", "cpu_seconds")}
             if done or left == 0 or step % config.save_every == 0:
                 keep.last(progress)
             yield record
@@ -319,10 +326,23 @@ def update(
 
 
 def fingerprint(pairs: Sequence[IdPair], config: TrainConfig) -> dict[str, Any]:
-    """Return what must be equal for resuming: the data (as a checksum) and all settings that shape the curve."""
+    """Return what must be equal for resuming: the data (a checksum) and all that shapes the curve."""
     data = zlib.crc32(json.dumps(list(pairs)).encode())
     free = ("device", "log_every", "save_every")
     return {"data": data} | {k: v for k, v in dataclasses.asdict(config).items() if k not in free}
+
+
+class Clock:
+    """Count seconds of wall clock and processor on top of those spent before an interruption."""
+
+    def __init__(self, progress: Mapping[str, Any]) -> None:
+        self.wall = time.perf_counter() - progress["seconds"]
+        self.cpu = time.process_time() - progress["cpu_seconds"]
+
+    def stamp(self, progress: dict[str, Any]) -> None:
+        """Write both times."""
+        progress["seconds"] = time.perf_counter() - self.wall
+        progress["cpu_seconds"] = time.process_time() - self.cpu
 
 
 class Keeper:
