@@ -169,7 +169,8 @@ def settings(
     model = ModelConfig(
         len(data.source_text), len(data.target_text), attention=attention, share_embeddings=shared, **widths
     )
-    train = TrainConfig(seed=seed, device=device, precision=precision, max_steps=max_steps, **TRAINING[name])
+    schedule = TRAINING[name] | (MORE.get(data.name, {}) if name == "default" else {})
+    train = TrainConfig(seed=seed, device=device, precision=precision, max_steps=max_steps, **schedule)
     return model, train
 
 
