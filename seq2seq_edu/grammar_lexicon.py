@@ -152,7 +152,7 @@ PLACES = {
     "home": Place("at home", "家", "里"),
 }
 
-# Word for word where both sides have the same number of words.
+# By tense; English and Chinese, word for word.
 TIMES = {
     "past": (
         ("yesterday", "昨天"),
