@@ -40,7 +40,7 @@ TRAINING: dict[str, dict[str, Any]] = {
 MORE = {"tatoeba-zh-en": {"epochs": 12}, "tatoeba-en-zh": {"epochs": 12}}  # half as much text: go on longer
 VOCABULARY = {"multi30k": 6000, "tatoeba-zh-en": 8000, "tatoeba-en-zh": 8000}
 CONFIGS = {name: tuple(WIDTHS) if name in VOCABULARY else ("default",) for name in DATA}
-EDGES = {"multi30k": (1, 8, 11, 14, 17, 21), "grammar": (1, 8, 11, 14), "reversal": (1, 6, 8, 10, 12)}
+EDGES = {"multi30k": (8, 11, 14, 17, 21), "grammar": (8, 11, 14), "reversal": (6, 8, 10, 12)}
 
 
 @dataclass(frozen=True)
@@ -218,16 +218,15 @@ def evaluate(
             "signature": signature,
             "interval_95": [round(low, 2), round(high, 2)],
         }
-    metrics["exact_match"] = {
-        "value": round(exact_match(outputs, references), 4),
-        "unit": "fraction of sentences",
-    }
+    if data.gold is not None:  # real sentences have many right translations
+        value = round(exact_match(outputs, references), 4)
+        metrics["exact_match"] = {"value": value, "unit": "fraction of sentences"}
     nll = validate(model, data.validation)
     metrics["nll"] = {"value": round(nll, 4), "unit": "nats per target token, validation, teacher forcing"}
     if data.gold is not None and model.config.attention != "none":
         metrics["alignment"] = _alignment(translations, data.gold)
     sizes = [len(s.split()) if " " in s or data.name in EDGES else len(s) for s in sources]
-    edges = EDGES.get(data.name, (1, 6, 9, 12, 16, 21))
+    edges = EDGES.get(data.name, (6, 9, 12, 16, 21))
     lengths = by_length(
         lengths=sizes,
         hypotheses=outputs,
