@@ -65,7 +65,7 @@ class Vocabulary:
                 f"{Counter(words).most_common(1)[0][0]!r} stands in the vocabulary more than once"
             )
         self.words = [*SPECIAL, *words]
-        self.ids = {word: i for i, word in enumerate(self.words)}
+        self.ids = {word: i for i, word in enumerate(self.words) if i >= UNK}  # "<eos>" in a text is no eos
 
     @classmethod
     def build(cls, texts: Iterable[str | Sequence[str]]) -> Vocabulary:

@@ -87,6 +87,7 @@ def save_checkpoint(
     about: Mapping[str, Any] | None = None,
     progress: Mapping[str, Any] | None = None,
     optimizer: Mapping[str, Tensor] | None = None,
+    half: bool = False,
 ) -> None:
     """Write a model and all it needs to one file.
 
@@ -102,13 +103,16 @@ def save_checkpoint(
         Plain data about the run.
     progress, optimizer : mappings, optional
         What resuming needs.
+    half : bool
+        Store parameters in float16, half the size, for weights that are given away; they load as float32.
 
     Raises
     ------
     OSError
         If the file cannot be written; an older file stays as it was.
     """
-    tensors = {f"model.{name}": p.detach().cpu().contiguous().clone() for name, p in model.named_parameters()}
+    kept = {name: p.detach().cpu().contiguous().clone() for name, p in model.named_parameters()}
+    tensors = {f"model.{name}": p.half() if half else p for name, p in kept.items()}
     tensors |= {f"optimizer.{name}": t.detach().cpu().contiguous() for name, t in (optimizer or {}).items()}
     for side, text in (("source", source_text), ("target", target_text)):
         tensors[f"text.{side}"] = torch.frombuffer(bytearray(text.to_bytes()), dtype=torch.uint8)
@@ -129,7 +133,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     Parameters
     ----------
     path : Path or str
-        The file, or a run's folder (then its ``best.safetensors``, else its ``last.safetensors``).
+        The file, or a folder: then its ``model``, ``best`` or ``last.safetensors``, whichever is there first.
 
     Returns
     -------
@@ -188,8 +192,9 @@ def fitting(stored: Tensor, wanted: Tensor) -> Tensor:
 
 
 def find(path: Path) -> Path:
-    """Return the checkpoint file that a path means: itself, or the best or last one of a run's folder."""
-    for candidate in (path / "best.safetensors", path / "last.safetensors") if path.is_dir() else (path,):
+    """Return the checkpoint file that a path means: itself, or the released, best or last one of a folder."""
+    names = ("model.safetensors", "best.safetensors", "last.safetensors")
+    for candidate in [path / name for name in names] if path.is_dir() else [path]:
         if candidate.is_file():
             return candidate
     raise CheckpointError(

@@ -109,7 +109,7 @@ class Attention(nn.Module):
         c_t = \sum_{i=1}^n \alpha_{t,i} h_i
 
     ``query_state`` names the decoder state that asks: "previous" is s_{t-1} (Bahdanau), "current" is s_t
-    (Luong). Padding is masked before the softmax, and the softmax runs in float32 whatever the model's dtype.
+    (Luong). Padding is masked before the softmax, and the softmax runs in float32 at least.
     """
 
     query_state = "current"
@@ -141,13 +141,14 @@ class Attention(nn.Module):
         context : Tensor of shape (B, d_h) or (B, m, d_h)
             c_t, a weighted mean of the encoder states.
         weights : Tensor of shape (B, n) or (B, m, n), or None where there is no attention
-            Sum to 1 over real tokens, exactly 0 elsewhere; float32.
+            Sum to 1 over real tokens, exactly 0 elsewhere; float32 (float64 in a float64 model).
         """
         if query.dim() == 2:
             context, weights = self.forward(query.unsqueeze(1), memory)
             return context.squeeze(1), None if weights is None else weights.squeeze(1)
-        scores = self.scores(query, memory.keys).float().masked_fill(~memory.mask.unsqueeze(1), -math.inf)
-        weights = torch.softmax(scores, dim=-1)  # over source positions
+        scores = self.scores(query, memory.keys).masked_fill(~memory.mask.unsqueeze(1), -math.inf)
+        exact = torch.promote_types(scores.dtype, torch.float32)  # half precision is too coarse for a sum
+        weights = torch.softmax(scores, dim=-1, dtype=exact)  # over source positions
         return weights.to(memory.values.dtype) @ memory.values, weights
 
 
@@ -244,7 +245,7 @@ class ScaledDotAttention(DotAttention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Score queries (B, m, d_s) against keys U_a h_i (B, n, d_a)."""
-        return super().scores(self.W_a(query), keys) / math.sqrt(keys.shape[-1])
+        return super().scores(self.W_a(query) / math.sqrt(keys.shape[-1]), keys)  # first: fp16 ends at 65504
 
 
 class NoAttention(Attention):

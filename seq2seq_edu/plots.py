@@ -662,3 +662,4 @@ def _name_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         place = (9, goal - shift - height)
         text = ax.annotate(name, (x, y), place, textcoords="offset points", va="center", color=colour)
         text.set_parse_math(False)
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])

@@ -123,7 +123,7 @@ def loss_plain(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Te
     """
     logits, _ = model(batch.src, batch.src_mask, batch.tgt_in)
     return F.cross_entropy(
-        logits.flatten(0, 1).float(),
+        _exact(logits.flatten(0, 1)),
         batch.tgt_out.flatten(),
         ignore_index=PAD,
         label_smoothing=label_smoothing,
@@ -134,7 +134,12 @@ def loss_fast(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Ten
     """Return the same loss as :func:`loss_plain`, computed at real target positions only."""
     features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths, batch.src_lengths)
     targets = pack_padded_sequence(batch.tgt_out, torch.tensor(batch.tgt_lengths), batch_first=True).data
-    return F.cross_entropy(model.logits(features).float(), targets, label_smoothing=label_smoothing)
+    return F.cross_entropy(_exact(model.logits(features)), targets, label_smoothing=label_smoothing)
+
+
+def _exact(logits: Tensor) -> Tensor:
+    """Return logits of half precision in float32, others as they are: the loss sums many small numbers."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @torch.no_grad()

@@ -1,0 +1,254 @@
+"""The checker of notebooks: it passes a good one and refuses each way of being wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nbval_plugin
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ALT = '<img alt="two bars" src="data:image/png;base64,AAAA">'
+Cell = dict[str, Any]
+
+
+def load(name: str) -> ModuleType:
+    """Import a script of tools/ (they lie in no package)."""
+    place = ROOT / "tools" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # refresh_notebooks imports check_notebooks by this name
+    spec.loader.exec_module(module)
+    return module
+
+
+checker = load("check_notebooks")
+refresher = load("refresh_notebooks")
+
+
+def code(
+    source: str, *outputs: Cell, count: int | None = 1, name: str = "a", tags: tuple[str, ...] = ()
+) -> Cell:
+    """Return a code cell."""
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": {"tags": list(tags)} if tags else {},
+        "source": source,
+        "outputs": list(outputs),
+        "execution_count": count,
+    }
+
+
+def stream(text: str) -> Cell:
+    """Return what a cell printed."""
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def shown(**data: str) -> Cell:
+    """Return what a cell displayed; html="..." stands for text/html."""
+    kinds = {"html": "text/html", "png": "image/png", "plain": "text/plain"}
+    return {"output_type": "display_data", "metadata": {}, "data": {kinds[k]: v for k, v in data.items()}}
+
+
+def error(name: str, value: str) -> Cell:
+    """Return the error that a cell raised."""
+    return {"output_type": "error", "ename": name, "evalue": value, "traceback": []}
+
+
+def write(path: Path, *cells: Cell, **metadata: Any) -> Path:
+    """Write a notebook of these cells."""
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}, **metadata},
+        "cells": list(cells),
+    }
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
+def problems(tmp_path: Path, *cells: Cell, **metadata: Any) -> str:
+    """Return what the checker says without running anything."""
+    return "\n".join(checker.static_problems(write(tmp_path / "x.ipynb", *cells, **metadata)))
+
+
+# --- comparing outputs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("loss 1.2345", "loss 1.2345025"),  # 2e-6 relative
+        ("loss 1.2345", "loss 1.2347"),
+        ("[0.5    0.25   0.1234567]", "[0.5  0.25 0.123457]"),
+        ("array([ 1. , -2. ])", "array([1., -2.])"),
+        ("1e-9", "-2e-9"),
+        ("\u22120.5", "-0.5"),
+    ],
+)
+def test_close_numbers_agree(one: str, other: str) -> None:
+    assert nbval_plugin.Output(one) == nbval_plugin.Output(other)
+    assert not nbval_plugin.Output(one) != nbval_plugin.Output(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("loss 1.2345", "loss 1.2839"),  # 4e-2 relative
+        ("loss 1.2345", "loss -1.2345"),
+        ("0.0001", "0.0003"),
+        ("7 words", "8 words"),  # whole numbers are exact
+        ("loss 1.5", "Loss 1.5"),
+        ("1.0 2.0", "1.0"),
+        ("1.0\n2.0", "1.0 2.0"),
+        ("a  b", "a b"),
+    ],
+)
+def test_different_outputs_do_not(one: str, other: str) -> None:
+    assert nbval_plugin.Output(one) != nbval_plugin.Output(other)
+    assert not nbval_plugin.Output(one) == nbval_plugin.Output(other)
+
+
+def test_a_figure_is_its_text() -> None:
+    other_pixels = ALT.replace("AAAA", "BBBB")
+    assert nbval_plugin.figure_text(ALT) == nbval_plugin.figure_text(other_pixels) == "image: two bars"
+    assert nbval_plugin.figure_text(ALT.replace("two", "three")) == "image: three bars"
+
+
+# --- what is refused unseen -------------------------------------------------------------------------------
+
+
+def test_nothing_to_say_about_a_good_one(tmp_path: Path) -> None:
+    text = {
+        "cell_type": "markdown",
+        "id": "t",
+        "metadata": {},
+        "source": "![a map](map.png) and /usr/bin in words",
+    }
+    figure = shown(html=ALT, png="AAAA", plain="two bars")
+    failing = code("1/0", error("ZeroDivisionError", ""), count=3, name="c", tags=("raises-exception",))
+    cells = [text, code("print(1)", stream("1\n")), code("show()", figure, count=2, name="b"), failing]
+    assert problems(tmp_path, *cells) == ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        (code("print(1)", count=None), "never executed"),
+        (code("", count=None), "empty code cell"),
+        (code("1/0", error("ZeroDivisionError", "")), "error ZeroDivisionError"),
+        (code("f", shown(png="AAAA", plain="<Figure>")), "image without a text"),
+        (code("f", shown(html=ALT.replace("two bars", " "))), "alt is missing or empty"),
+        (code("f", shown(html="<img src='data:,'>")), "alt is missing or empty"),
+        (code("p", stream("saved to /home/ada/model\n")), "path of the machine"),
+        (code("p", stream(f"File {ROOT}/x.py\n")), "path of the machine"),
+        (code("p", {**error("E", ""), "traceback": ["~/book/x.py"]}, tags=("raises-exception",)), "path of"),
+        (code("# NBVAL_SKIP\n1"), "skipped by the check"),
+        (
+            {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "![](x.png)"},
+            "without alternative text",
+        ),
+    ],
+)
+def test_each_fault_is_refused(tmp_path: Path, cell: Cell, complaint: str) -> None:
+    assert complaint in problems(tmp_path, cell)
+
+
+def test_faults_of_the_whole_are_refused(tmp_path: Path) -> None:
+    one, two = code("1"), code("2", count=2, name="b")
+    nameless = {key: value for key, value in one.items() if key != "id"}
+    assert "'a' 2 times" in problems(tmp_path, one, {**two, "id": "a"})
+    assert "none of its 2 code cells" in problems(
+        tmp_path, code("1", count=None), code("2", count=None, name="b")
+    )
+    assert "1 cells without an id" in problems(tmp_path, nameless, two)
+    assert "from top to bottom" in problems(tmp_path, two, one)
+    assert "expected {'name': 'python3'" in problems(tmp_path, one, kernelspec={"name": "my-env"})
+    assert "at most 500" in problems(tmp_path, code("p", stream("x" * 500_001)))
+    (tmp_path / "broken.ipynb").write_text('{"cells": ', encoding="utf-8")
+    assert "cannot be read" in checker.static_problems(tmp_path / "broken.ipynb")[0]
+
+
+# --- in a kernel ------------------------------------------------------------------------------------------
+
+WARN = "import warnings; warnings.warn('careful'); print(2 + 3)"
+SHOW = (
+    "from IPython.display import display\n"
+    f"display({{'text/html': '{ALT}', 'image/png': 'AAAA', 'text/plain': 'two bars'}}, raw=True)"
+)
+
+
+def test_the_checker_runs_notebooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One run of the whole command: a good notebook (figure, time, tag), and one with each kind of change."""
+    figure = shown(html=ALT.replace("AAAA", "BBBB"), png="BBBB", plain="two bars")
+    good = write(
+        tmp_path / "good.ipynb",
+        code("x = 1.2345\nprint('loss', x)", stream(f"loss {1.2345 * (1 + 2e-6)}\n")),
+        code(SHOW, figure, count=2, name="b"),
+        code("print('took 1.12 s at', hex(2**40))", stream("took 9.87 s at 0xabcdef12\n"), count=3, name="c"),
+        code(
+            "1/0",
+            error("ZeroDivisionError", "division by zero"),
+            count=4,
+            name="d",
+            tags=("raises-exception",),
+        ),
+    )
+    bad = write(
+        tmp_path / "bad.ipynb",
+        code("print(1.2345)", stream(f"{1.2345 * 1.04}\n")),
+        code("print('attention')", stream("attentive\n"), count=2, name="b"),
+        code(SHOW, shown(html=ALT.replace("two", "three"), png="AAAA", plain="two bars"), count=3, name="c"),
+        code("1/0", stream("1\n"), count=4, name="d"),
+    )
+    unrun = write(tmp_path / "unrun.ipynb", code("1", count=None))
+    assert checker.main([str(good), str(bad), str(unrun), "--timeout", "60"]) == 1
+    said = capsys.readouterr().out
+    assert "passed  good.ipynb" in said and "FAILED  bad.ipynb" in said and "FAILED  unrun.ipynb" in said
+    for trace in ("1.2838", "attentive", "three bars", "ZeroDivisionError", "4 failed", "never executed"):
+        assert trace in said
+    assert said.splitlines()[-1] == "notebooks: 1/3"
+
+
+def test_refreshing_makes_a_notebook_that_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata = {"kernelspec": {"name": "my-env", "display_name": "Ada's"}, "widgets": {"state": {}}}
+    first = {**code(WARN, count=None, name="sum"), "metadata": {"execution": {"iopub": "12:00"}}}
+    last = code("import json\njson.loads('{')", count=None, name="bad", tags=("raises-exception",))
+    path = write(tmp_path / "x.ipynb", first, last, **metadata)
+    assert refresher.main([str(path)]) == 0, capsys.readouterr().out
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert [cell["id"] for cell in notebook["cells"]] == ["sum", "bad"]
+    assert [cell["execution_count"] for cell in notebook["cells"]] == [1, 2]
+    said = {output["name"]: "".join(output["text"]) for output in notebook["cells"][0]["outputs"]}
+    assert said["stdout"] == "5\n" and said["stderr"].startswith("<cell>:1: UserWarning: careful")
+    assert notebook["cells"][0]["metadata"] == {}
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["display_name"] == "Python 3"
+    assert checker.main([str(path)]) == 0, capsys.readouterr().out
+
+
+def test_refreshing_leaves_a_failing_notebook_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, timeout: float) -> Any:
+        raise refresher.CellExecutionError("traceback", "NameError", "name 'x' is not defined")
+
+    monkeypatch.setattr(refresher, "execute", fail)
+    path = write(tmp_path / "x.ipynb", code("x", count=None))
+    before = path.read_bytes()
+    assert refresher.main([str(path)]) == 1
+    assert path.read_bytes() == before
+    assert "left as it was" in capsys.readouterr().out
+
+
+def test_no_notebooks_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(checker, "ROOT", tmp_path)
+    assert checker.main([]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "notebooks: 0/0"

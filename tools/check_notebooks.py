@@ -1,0 +1,246 @@
+"""Run every notebook in a fresh kernel and compare what it prints with what it holds.
+
+Usage: python tools/check_notebooks.py [--jobs N] [--timeout SECONDS] [--static] [NOTEBOOK ...]
+
+Each notebook (by default notebooks/*.ipynb) is first read: it must have been executed from top to bottom, be
+small, and hold no error, no figure without a text, and no path of the machine it was made on. Then nbval runs
+it, strictly: words must be equal, numbers close (see tests/nbval_plugin.py), figures are compared by their
+text. One line a notebook; the last line is `notebooks: passed/all`, and the exit status is 1 unless all pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
+LARGEST = 500_000  # bytes
+KERNEL = {"name": "python3", "display_name": "Python 3"}
+IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
+IMG_TAG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+ALT = re.compile(r"\balt=([\"'])(?!\s*\1).+?\1", re.DOTALL)
+MARKDOWN_IMAGE = re.compile(r"!\[\s*\]\(")
+SKIP = re.compile(r"^\s*#\s*(?:NBVAL_SKIP|PYTEST_VALIDATE_IGNORE_OUTPUT)\b", re.MULTILINE)
+LOCAL_PATH = re.compile(
+    r"(?<![\w.:/~<])(?:/(?:home|Users|root|tmp|var|opt|mnt|private|usr)/[\w.~-]+|~/[\w.-]+|[A-Z]:\\\w+)[\w./\\-]*"
+)
+
+
+class Result(NamedTuple):
+    """What was found out about one notebook."""
+
+    path: Path
+    cells: int
+    seconds: float
+    problems: list[str]
+
+
+def static_problems(path: Path) -> list[str]:
+    """Return what can be seen to be wrong with a notebook without running it."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        cells = notebook["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"cannot be read as a notebook: {error!r}"]
+    problems = list(_file_problems(path, notebook))
+    code = [cell for cell in cells if cell.get("cell_type") == "code"]
+    if len(code) > 1 and all(cell.get("execution_count") is None for cell in code):
+        return [
+            *problems,
+            f"was never executed, none of its {len(code)} code cells: run tools/refresh_notebooks.py",
+        ]
+    for number, cell in enumerate(cells):
+        name = f"cell {number} ({cell.get('id', 'no id')})"
+        found = _code_problems(cell) if cell.get("cell_type") == "code" else _text_problems(cell)
+        problems += [f"{name}: {problem}" for problem in found]
+    return problems
+
+
+def _file_problems(path: Path, notebook: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the notebook as a whole: size, kernel, ids, order of execution."""
+    if path.stat().st_size > LARGEST:
+        size = path.stat().st_size / 1e3
+        yield f"is {size:.0f} kB, expected at most {LARGEST / 1e3:.0f}: fewer or smaller figures help"
+    kernel = notebook.get("metadata", {}).get("kernelspec", {})
+    if {key: kernel.get(key) for key in KERNEL} != KERNEL:
+        yield f"has the kernel {kernel or 'none'}, expected {KERNEL}: run tools/refresh_notebooks.py"
+    ids = [cell.get("id") for cell in notebook["cells"]]
+    if None in ids:
+        yield f"has {ids.count(None)} cells without an id"
+    yield from (f"has the cell id {name!r} {k} times" for name, k in Counter(ids).items() if name and k > 1)
+    code = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
+    counts = [cell["execution_count"] for cell in code if cell.get("execution_count") is not None]
+    if counts != sorted(set(counts)):
+        yield f"was not executed from top to bottom in one go: the counts are {counts}"
+
+
+def _code_problems(cell: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a code cell and its outputs."""
+    tags = cell.get("metadata", {}).get("tags", [])
+    source = _join(cell.get("source", ""))
+    if cell.get("execution_count") is None:
+        yield "was never executed" if source.strip() else "is an empty code cell"
+    if SKIP.search(source) or "nbval-skip" in tags:
+        yield "is skipped by the check: use NBVAL_IGNORE_OUTPUT and assert a bound"
+    raises = "raises-exception" in tags or "# NBVAL_RAISES_EXCEPTION" in source
+    for output in cell.get("outputs", []):
+        if output.get("output_type") == "error" and not raises:
+            yield f"holds the error {output.get('ename')}, and has no tag raises-exception"
+        yield from _output_problems(output)
+
+
+def _output_problems(output: dict[str, Any]) -> Iterator[str]:
+    """Yield images without a text, and paths of one machine."""
+    data = {kind: _join(value) for kind, value in output.get("data", {}).items() if not kind.endswith("json")}
+    page = data.get("text/html", "")
+    tags = IMG_TAG.findall(page)
+    if any(kind in data for kind in IMAGES) and not tags:
+        yield "holds an image without a text for those who cannot see it: use notebook.show(figure, alt)"
+    if any(not ALT.search(tag) for tag in tags):
+        yield "holds an <img> whose alt is missing or empty"
+    words = [value for kind, value in data.items() if kind not in IMAGES]
+    words += [_join(output.get("text", "")), *output.get("traceback", []), str(output.get("evalue", ""))]
+    for text in words:
+        bare = re.sub(r"\x1b\[[\d;]*m", "", re.sub(r"data:image/[^\"']*", "", text))
+        places = [match[0] for match in LOCAL_PATH.finditer(bare)]
+        places += [
+            str(folder) for folder in (ROOT, Path.home()) if len(folder.parts) > 1 and str(folder) in bare
+        ]
+        if places:
+            yield f"holds a path of the machine it ran on: {places[0]}"
+
+
+def _text_problems(cell: dict[str, Any]) -> Iterator[str]:
+    """Yield images in a text cell that have no text of their own."""
+    source = _join(cell.get("source", ""))
+    if MARKDOWN_IMAGE.search(source) or any(not ALT.search(tag) for tag in IMG_TAG.findall(source)):
+        yield "shows an image without alternative text"
+
+
+def _join(text: str | list[str]) -> str:
+    """Return text that a notebook keeps as one string or as a list of lines."""
+    return text if isinstance(text, str) else "".join(text)
+
+
+def count_cells(path: Path) -> int:
+    """Return the number of code cells (0 where the file cannot be read)."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return sum(cell.get("cell_type") == "code" for cell in cells)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
+def kernel_environment(scratch: str) -> dict[str, str]:
+    """Return the environment of pytest and its kernel: this checkout, one thread, no personal settings."""
+    environment = dict(os.environ)
+    paths = [str(ROOT), str(TESTS), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    environment["IPYTHONDIR"] = scratch  # no start-up files of the person who runs this
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    environment.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the same sums everywhere; small models gain nothing by more
+    environment.pop("MPLBACKEND", None)
+    environment.pop("PYTEST_ADDOPTS", None)
+    return environment
+
+
+def run(path: Path, *, timeout: float) -> list[str]:
+    """Run one notebook under nbval and return what went wrong."""
+    options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={timeout}"]
+    options += [f"--nbval-sanitize-with={TESTS / 'sanitize.cfg'}"]
+    plugins = ["-p", "nbval.plugin", "-p", "nbval_plugin", "-p", "no:cacheprovider", "--noconftest"]
+    plain = [
+        "-q",
+        "--no-header",
+        "--color=no",
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=default",
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                *plugins,
+                *plain,
+                "-rN",
+                *options,
+                f"--rootdir={ROOT}",
+                str(path),
+            ],
+            cwd=ROOT,
+            env=kernel_environment(scratch),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    said = re.sub(r"\x1b\[[\d;]*m", "", ended.stdout + ended.stderr)
+    return [] if ended.returncode == 0 else [said.strip()]
+
+
+def check(path: Path, *, timeout: float, static: bool) -> Result:
+    """Read one notebook, and run it if nothing is wrong with it so far."""
+    began = time.perf_counter()
+    problems, cells = static_problems(path), count_cells(path)
+    if not problems and not static and cells:
+        problems = run(path, timeout=timeout)
+    return Result(path, cells, time.perf_counter() - began, problems)
+
+
+def report(result: Result) -> None:
+    """Print one line about a notebook, and below it what went wrong."""
+    verdict = "FAILED" if result.problems else "passed"
+    print(
+        f"{verdict}  {result.path.name:<32} {result.cells:3d} code cells  {result.seconds:6.1f} s", flush=True
+    )
+    for problem in result.problems:
+        print("\n".join("    " + line for line in problem.splitlines()), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check the notebooks named on the command line, or all of them; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("notebooks", type=Path, nargs="*", help="default: notebooks/*.ipynb")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds that one cell may take")
+    parser.add_argument("--static", action="store_true", help="read only, run nothing")
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}, expected 1 or more")
+    paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if not paths:
+        print("no notebooks found in notebooks/")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        settings = {"timeout": options.timeout, "static": options.static}
+        work = [pool.submit(check, path.resolve(), **settings) for path in paths]
+        results = []
+        for task in work:
+            results.append(task.result())
+            report(results[-1])
+    passed = sum(not result.problems for result in results)
+    print(f"notebooks: {passed}/{len(results)}")
+    return 0 if results and passed == len(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
