@@ -252,3 +252,21 @@ def test_no_notebooks_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(checker, "ROOT", tmp_path)
     assert checker.main([]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "notebooks: 0/0"
+
+
+def test_without_its_data_a_notebook_is_read_but_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(name: str) -> None:
+        raise OSError(f"no network to fetch {name}")
+
+    path = write(tmp_path / "needy.ipynb", code("1/0"), seq2seq_edu={"needs": ["tatoeba-zh-en"]})
+    monkeypatch.setattr(checker.corpora, "load", load)
+    monkeypatch.delenv("CI", raising=False)
+    assert checker.main([str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "no network to fetch tatoeba-zh-en" in said
+    assert said.strip().endswith("notebooks: 0/1 (1 not run for want of data: make data)")
+    monkeypatch.setenv("CI", "true")
+    assert checker.main([str(path)]) == 1
+    assert "its data are missing" in capsys.readouterr().out
