@@ -226,8 +226,8 @@ def plot(translation: Any, path: Path) -> None:
     if translation.alignment is None:
         raise ValueError("this model has no attention, so there is no alignment to draw")
     plots.use_style()
-    figure, axes = pyplot.subplots()
-    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens, ax=axes)
+    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
+    figure = pyplot.gcf()  # the one that heatmap made, as large as its tokens need
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:])
     write_whole(path, buffer.getvalue())
