@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu.batching import Batch, IdPair, Text, length_buckets, make_batch
 from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from seq2seq_edu.model import PAD, Seq2Seq
+from seq2seq_edu.model import Seq2Seq
 
 Record = dict[str, float]
 
@@ -87,6 +87,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision must be 'fp32' or 'bf16'; got {self.precision!r}")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
         pick_device(self.device)
 
 
@@ -122,12 +124,8 @@ def loss_plain(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Te
         Nats per real target token (eos counts, padding does not).
     """
     logits, _ = model(batch.src, batch.src_mask, batch.tgt_in)
-    return F.cross_entropy(
-        _exact(logits.flatten(0, 1)),
-        batch.tgt_out.flatten(),
-        ignore_index=PAD,
-        label_smoothing=label_smoothing,
-    )
+    real = batch.tgt_mask
+    return F.cross_entropy(_exact(logits[real]), batch.tgt_out[real], label_smoothing=label_smoothing)
 
 
 def loss_fast(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
@@ -159,7 +157,14 @@ def validate(model: Seq2Seq, pairs: Sequence[IdPair], tokens: int = 4000) -> flo
     -------
     nll : float
         Nats per target token, eos included; no label smoothing.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs.
     """
+    if not pairs:
+        raise ValueError("there are no pairs to measure the loss on")
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
     total, count = 0.0, 0
@@ -242,7 +247,7 @@ def train(
     ValueError
         If there are no pairs, ``folder`` comes without ``texts``, or the checkpoint is of another training.
     FloatingPointError
-        If the loss is not finite; the last checkpoint is kept.
+        If the loss or its gradient is not finite; the last checkpoint is kept.
     """
     if not pairs:
         raise ValueError("there are no training pairs")
@@ -278,7 +283,7 @@ def train(
             done = step == total
             if not (step % config.log_every == 0 or done or left == 0 or step % config.save_every == 0):
                 continue
-            if not math.isfinite(float(loss)):
+            if not math.isfinite(float(loss + gradient)):  # either spoils the parameters
                 kept = (
                     "no checkpoint was written yet"
                     if keep.saved is None
@@ -286,7 +291,8 @@ def train(
                 )
                 progress["step"] = -1
                 raise FloatingPointError(
-                    f"the loss is {float(loss)} at step {step}: try a lower --lr; {kept}"
+                    f"the loss is {float(loss)} at step {step}, the norm of its gradient {float(gradient)}: "
+                    f"try a lower learning rate; {kept}"
                 )
             clock.stamp(progress)
             record = {

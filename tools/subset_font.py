@@ -39,7 +39,8 @@ def gb2312(first_row: int, last_row: int) -> set[str]:
 def wanted(texts: list[Path]) -> set[str]:
     """Return every character that the subset should hold."""
     found = {chr(code) for code in [*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x3000, 0x3020)]}
-    found |= {"\u2212"} | {chr(code) for code in range(0xFF01, 0xFF5F)} | set(NARROW) | gb2312(1, 1) | gb2312(16, 55)
+    found |= {chr(code) for code in range(0xFF01, 0xFF5F)} | set(NARROW) | gb2312(1, 1) | gb2312(16, 55)
+    found.add("\u2212")  # the minus of axes
     for path in texts:
         text = path.read_text(encoding="utf-8")
         for version in (text, *(OpenCC(standard).convert(text) for standard in ("s2t", "s2tw", "s2hk"))):
