@@ -229,7 +229,7 @@ def plot(translation: Any, path: Path) -> None:
     plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
     figure = pyplot.gcf()  # the one that heatmap made, as large as its tokens need
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:])
+    figure.savefig(buffer, format=path.suffix[1:], bbox_inches="tight")
     write_whole(path, buffer.getvalue())
 
 
