@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq_edu import corpora
+
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+FILES = ("multi30k/train.de.gz", "tatoeba/cmn.txt")
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Give the folder with the published corpora, or skip the test and say why."""
     asked = os.environ.get("SEQ2SEQ_EDU_DATA")
-    folder = Path(asked).expanduser() if asked else BESIDE
-    for name in ("multi30k/train.de.gz", "tatoeba/cmn.txt"):
-        if not (folder / name).is_file():
-            pytest.skip(
-                f"no {name} in {'SEQ2SEQ_EDU_DATA' if asked else '../shared/data'}: real corpora not tested"
-            )
-    return folder
+    folders = [Path(asked).expanduser()] if asked else [BESIDE, corpora.data_folder()]
+    for folder in folders:
+        if all((folder / name).is_file() for name in FILES):
+            return folder
+    pytest.skip(f"no {' and '.join(FILES)} in the data folder: real corpora not tested (make data)")

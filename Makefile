@@ -1,0 +1,48 @@
+# make lab    set up once, then open JupyterLab at the first chapter
+# make test   set up once, then run everything that is checked: tests, doctests, ruff, mypy, notebooks
+# make data   fetch the real text of chapter 08 (5 MB), if the set-up could not
+#
+# Another Python:        make lab PYTHON=python3.12
+# Options of JupyterLab: make lab LAB_ARGS="--no-browser --port 8899"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test data doctor clean
+
+# Only a Python that was asked for replaces a .venv made by another one.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := python3
+ASKED :=
+else
+ASKED := --asked
+endif
+
+LAB_ARGS ?=
+RUN := .venv/bin/python
+
+help:
+	@sed -n '/^#/!q;s/^#[ ]*//p' Makefile
+
+setup:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo "Set-up stopped: there is no $(PYTHON) here: install Python 3.10 or newer, or name one (PYTHON=python3.12)." >&2; \
+	  exit 1; }
+	@"$(PYTHON)" tools/setup_env.py $(ASKED)
+
+lab: setup
+	@JUPYTER_CONFIG_PATH="$(CURDIR)$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	  $(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+test: setup
+	$(RUN) -m pytest
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(RUN) tools/check_notebooks.py
+
+data: setup
+	@$(RUN) tools/fetch_data.py
+
+doctor: setup
+	@$(RUN) -m seq2seq_edu.doctor
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

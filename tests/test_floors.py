@@ -1,0 +1,89 @@
+"""The floors of the package: a file imports only from lower floors, so that each can be read after the last.
+
+The table is the map of the package. A new file gets its line here; 1.1 stands on 1, on the same floor.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "seq2seq_edu"
+FLOORS = {
+    # 1: NumPy, generated data, real data, figures; nothing of PyTorch
+    "equations": 1, "gradients": 1.1,
+    "examples": 1, "dates": 1.1, "tasks": 1.2,
+    "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2,
+    "subwords": 1, "corpora": 1.1, "plots": 1,
+    # 2 to 6: PyTorch, from one attention step to a score
+    "modules": 2, "model": 3, "batching": 4, "checkpoints": 4.1, "training": 5,
+    "decoding": 6, "evaluation": 6,
+    # 7 to 9: what puts it together
+    "recipes": 7, "runs": 7.1, "bench": 7.1, "doctor": 9, "cli": 9.1,
+}  # fmt: skip
+ONLY = {"notebook": {"plots"}}  # beside the floors: what these may import
+FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def imported(source: str) -> set[str]:
+    """Return the dotted names that a source imports, also inside functions and by import_module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = ("seq2seq_edu." * (node.level > 0) + (node.module or "")).strip(".")
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names.update(str(first.value) for first in node.args[:1] if isinstance(first, ast.Constant))
+    return names
+
+
+def own(names: set[str]) -> set[str]:
+    """Keep the files of the package among the names: `seq2seq_edu.model.Seq2Seq` is `model`."""
+    parts = [name.split(".") for name in names if name.startswith("seq2seq_edu.")]
+    return {part[1] for part in parts} & {*FLOORS, *ONLY, *FILES}
+
+
+def wrong_imports(name: str, source: str) -> set[str]:
+    """Return the files of the package that this one imports though they are not below it."""
+    used = own(imported(source))
+    if name in ONLY:
+        return used - ONLY[name]
+    return {other for other in used if FLOORS.get(other, 99) >= FLOORS[name]}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_file_has_a_floor_and_imports_only_from_below(name: str) -> None:
+    assert name in FLOORS or name in ONLY, f"{name}.py has no floor: add it to the table of this test"
+    wrong = wrong_imports(name, (PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    assert not wrong, f"{name}.py imports {', '.join(sorted(wrong))}, not below floor {FLOORS.get(name)}"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if FLOORS.get(name, 99) < 2])
+def test_the_first_floor_needs_no_pytorch(name: str) -> None:
+    names = imported((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    assert not [other for other in names if other.split(".")[0] == "torch"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_star_imports(name: str) -> None:
+    names = imported((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    assert not [other for other in names if other.endswith(".*")]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "wrong"),
+    [
+        ("modules", "import seq2seq_edu.model", {"model"}),
+        ("modules", "from seq2seq_edu import plots, training", {"training"}),
+        ("equations", "from .gradients import softmax_backward", {"gradients"}),
+        ("recipes", "def f():\n    from seq2seq_edu.bench import measure", {"bench"}),
+        ("recipes", "importlib.import_module('seq2seq_edu.cli')", {"cli"}),
+        ("notebook", "from seq2seq_edu.model import Seq2Seq\nfrom seq2seq_edu import plots", {"model"}),
+        ("cli", "from seq2seq_edu import __version__, doctor, recipes", set()),
+        ("model", "from . import modules", set()),
+    ],
+)
+def test_the_reader_of_imports_sees_every_form(name: str, source: str, wrong: set[str]) -> None:
+    assert wrong_imports(name, source) == wrong
