@@ -165,7 +165,7 @@ def settings(
     widths = dict(WIDTHS[name])
     if attention == "dot":
         widths["d_h"] = widths["d_s"]
-    shared = real and widths.get("readout") != "wide"
+    shared = real and widths.get("readout") != "wide" and widths["d_r"] == widths["d_e"]
     model = ModelConfig(
         len(data.source_text), len(data.target_text), attention=attention, share_embeddings=shared, **widths
     )

@@ -1,0 +1,285 @@
+"""Bad input: whatever a reader gives the commands, one clear line and status 2 come back, no half file."""
+
+import errno
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from seq2seq_edu import corpora, recipes, tasks
+from seq2seq_edu.batching import Vocabulary
+from seq2seq_edu.checkpoints import load_checkpoint, save_checkpoint
+from seq2seq_edu.cli import main
+from seq2seq_edu.model import ModelConfig, Seq2Seq
+
+SOURCE, TARGET = Vocabulary("abcdefghi"), Vocabulary("tuvwxyz")
+TRAIN = ["train", "--data", "reversal", "--device", "cpu", "--max-steps", "7", "--out", "run"]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make the generated data and the model for them small; work in an empty folder."""
+    draw, cut = tasks.reversal, tasks.split
+    monkeypatch.setattr(tasks, "reversal", lambda count, *, seed: draw(71, seed=seed, symbols=5))
+    monkeypatch.setattr(
+        tasks,
+        "split",
+        lambda examples, *, validation, test, seed: cut(examples, validation=11, test=13, seed=seed),
+    )
+    monkeypatch.setitem(recipes.WIDTHS, "toy", {"d_e": 5, "d_h": 14, "d_s": 13, "d_a": 7, "d_r": 3})
+    monkeypatch.setitem(recipes.TRAINING, "toy", {"epochs": 2, "tokens": 101, "lr": 0.01})
+    monkeypatch.delenv("SEQ2SEQ_EDU_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]):
+    """Give a function that runs a command, wants status 2 and one line, and returns that line."""
+
+    def run(*arguments: object) -> str:
+        capfd.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        printed, said = capfd.readouterr()
+        assert printed == "" and said.startswith("seq2seq-edu: error: ") and said.count("\n") == 1
+        assert len(said) < 1000
+        return said
+
+    return run
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Save a small model that translates letters to letters."""
+    torch.manual_seed(0)
+    config = ModelConfig(len(SOURCE), len(TARGET), attention="none", d_e=3, d_h=10, d_s=7, d_r=2)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, Seq2Seq(config), SOURCE, TARGET)
+    return path
+
+
+# Real text
+
+
+def published(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
+    """Write a file and declare it to be the published one."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    monkeypatch.setitem(corpora.SHA256, name, hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cmn.txt is empty; expected one sentence a line"),
+        (b"Hi.\tHallo.\nHi. Hallo.\n", "line 2 of .*cmn.txt is 'Hi. Hallo.'; expected source, tab, target"),
+    ],
+    ids=["empty file", "line without a tab"],
+)
+def test_text_that_is_not_as_it_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused, content: bytes, words: str
+) -> None:
+    published(tmp_path, monkeypatch, "tatoeba/cmn.txt", content)
+    said = refused("train", "--data", "tatoeba-zh-en", "--data-dir", tmp_path, "--out", "run")
+    assert re.search(words, said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_different_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused) -> None:
+    for name in (name for name in corpora.SHA256 if name.startswith("multi30k/")):
+        lines = b"a\nb\nc\n" if name.endswith("train.de.gz") else b"a\nb\n"
+        published(tmp_path, monkeypatch, name, gzip.compress(lines, mtime=0))
+    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(tmp_path))
+    said = refused("train", "--data", "multi30k", "--out", "run")
+    assert "train.de.gz has 3 lines but" in said and "train.en.gz has 2" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_with_another_hash(tmp_path: Path, refused) -> None:
+    (tmp_path / "tatoeba").mkdir()
+    (tmp_path / "tatoeba" / "cmn.txt").write_text("Hi.\tHallo.\n")
+    said = refused("train", "--data", "tatoeba-en-zh", "--data-dir", tmp_path, "--out", "run")
+    assert "cmn.txt is not the published file" in said and "delete it" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused) -> None:
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setitem(corpora.ADDRESSES, "tatoeba", "http://127.0.0.1:9")  # nobody answers here
+    said = refused("train", "--data", "tatoeba-zh-en", "--data-dir", tmp_path / "data", "--out", "run")
+    assert "cannot download" in said and "Check the network" in said and "--data-dir" in said
+    assert not (tmp_path / "run").exists()
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--max-steps", "0"], "max_steps must be at least 1; got 0"),
+        (["--seed", "-1"], "seed must be from 0"),
+        (["--seed", str(2**40)], "seed must be from 0"),
+        (["--threads", "0"], "--threads must be at least 1; got 0"),
+        (["--config", "tutorial"], "reversal has the configurations default; got 'tutorial'"),
+    ],
+)
+def test_settings_that_cannot_work(refused, more: list[str], words: str) -> None:
+    assert words in refused(*TRAIN, *more)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [TRAIN, ["translate", "a", "--checkpoint", "model.safetensors"], ["bench"]]
+)
+def test_cuda_where_there_is_none(
+    refused, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    said = refused(*command, "--device", "cuda")
+    assert "device cuda was asked for, but this PyTorch sees no CUDA GPU: use --device cpu" in said
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--data", "wmt14"], "invalid choice: 'wmt14'"),
+        (["train"], "--data"),
+        (["train", "--data", "reversal", "--attention", "soft"], "invalid choice: 'soft'"),
+        (["train", "--data", "reversal", "--max-steps", "many"], "invalid int value: 'many'"),
+        (["train", "--data", "reversal", "--lr", "3"], "unrecognized arguments: --lr 3"),
+        (["translate", "a"], "--checkpoint"),
+        (["fly"], "invalid choice: 'fly'"),
+        ([], "COMMAND"),
+    ],
+)
+def test_words_that_are_no_command(
+    capfd: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2 and words in capfd.readouterr().err
+
+
+def test_no_rounds_to_time(refused) -> None:
+    assert "--rounds must be at least 1; got 0" in refused("bench", "--rounds", "0")
+
+
+# Sentences
+
+
+@pytest.mark.parametrize(
+    ("sentences", "words"),
+    [
+        ([""], "sentence 1 is empty: give at least one word"),
+        (["a b", " "], "sentence 2 is empty"),
+        (["猫 狗"], "sentence 1 ('猫 狗') has only words that the model has never seen"),
+        (["a " * 201], "has 201 tokens, more than the limit of 200: split it into sentences"),
+    ],
+    ids=["empty", "space", "unknown", "long"],
+)
+def test_sentences_that_cannot_be_translated(
+    refused, checkpoint: Path, sentences: list[str], words: str
+) -> None:
+    assert words in refused("translate", "--checkpoint", checkpoint, *sentences)
+
+
+def test_nothing_on_standard_input(refused, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert "there is nothing to translate" in refused("translate", "--checkpoint", checkpoint)
+
+
+def test_standard_input_that_is_not_text(refused, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = io.TextIOWrapper(io.BytesIO("schl\xe4ft\n".encode("latin-1")), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", latin)
+    assert "utf-8" in refused("translate", "--checkpoint", checkpoint)
+
+
+def test_pictures_that_cannot_be_drawn(
+    refused, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    translate = ["translate", "--checkpoint", str(checkpoint), "a b"]
+    assert "--plot writes .png, .svg or .pdf; got 'a.bmp'" in refused(*translate, "--plot", "a.bmp")
+    assert main([*translate, "--plot", "a.png"]) == 2
+    assert "has no attention, so there is no alignment to draw" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize("command", [["translate", "a b"], ["evaluate"]])
+def test_checkpoints_that_cannot_be_read(
+    refused, checkpoint: Path, tmp_path: Path, command: list[str]
+) -> None:
+    whole, cut, old = checkpoint.read_bytes(), tmp_path / "cut.safetensors", tmp_path / "old.safetensors"
+    for length in (0, 7, 100, len(whole) - 1):
+        cut.write_bytes(whole[:length])
+        assert "cut.safetensors cannot be read" in refused(*command, "--checkpoint", cut)
+    old.write_bytes(whole.replace(b'"version":"1"', b'"version":"0"'))
+    assert "has checkpoint version 0, this program reads" in refused(*command, "--checkpoint", old)
+    assert "there is no checkpoint at" in refused(*command, "--checkpoint", tmp_path / "none")
+
+
+def test_a_checkpoint_that_does_not_say_its_data(refused, checkpoint: Path) -> None:
+    assert "does not say what it was trained on" in refused("evaluate", "--checkpoint", checkpoint)
+
+
+def test_a_damaged_run_is_not_resumed(refused, tmp_path: Path) -> None:
+    assert main(TRAIN) == 0
+    last = tmp_path / "run" / "last.safetensors"
+    whole = last.read_bytes()
+    last.write_bytes(whole[: len(whole) // 2])
+    assert "last.safetensors cannot be read" in refused(*TRAIN, "--resume")
+    assert last.read_bytes() == whole[: len(whole) // 2]
+
+
+# The disk
+
+
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_a_disk_that_fills_up_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], writes: int
+) -> None:
+    left, fsync = iter(range(writes)), os.fsync
+
+    def filling(number: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", filling)
+    assert main(TRAIN) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert "was not written (No space left on device)" in said and "free some space" in said
+    for path in (tmp_path / "run").iterdir():
+        assert not path.name.endswith(".tmp")
+        if path.suffix == ".safetensors":
+            load_checkpoint(path)
+        elif path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+    assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_a_run_where_a_file_stands(refused, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert "was not written" in refused(*TRAIN)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_loss_that_breaks_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(recipes.TRAINING["toy"], "lr", 1e30)
+    assert main(TRAIN) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith("seq2seq-edu: error: the loss is") and "lower learning rate" in said
