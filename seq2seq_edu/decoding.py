@@ -74,6 +74,18 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
         raise ValueError(f"max_length must be at least 1 token; got {max_length}")
     was_training = model.training
     model.eval()
+    try:
+        traces = _search(model, src, src_mask, max_length)
+    finally:
+        model.train(was_training)
+    return [
+        Hypothesis(t.ids, t.log_prob, np.stack(t.weights) if t.weights else None, t.ids[-1] == EOS)
+        for t in traces
+    ]
+
+
+def _search(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int) -> list[Trace]:
+    """Take the best token of every unfinished row, step by step."""
     memory, state = model.encode(src, src_mask)
     lengths = src_mask.sum(dim=1).tolist()
     traces = [Trace() for _ in lengths]
@@ -96,11 +108,7 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
         if len(keep) < len(alive):
             state, y_prev, memory = state[keep], y_prev[keep], memory.rows(keep)
             alive = [alive[row] for row in keep.tolist()]
-    model.train(was_training)
-    return [
-        Hypothesis(t.ids, t.log_prob, np.stack(t.weights) if t.weights else None, t.ids[-1] == EOS)
-        for t in traces
-    ]
+    return traces
 
 
 @dataclass(frozen=True)

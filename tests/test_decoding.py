@@ -142,6 +142,13 @@ def test_a_row_without_a_token_is_refused() -> None:
         decode(tiny(), [[5, EOS], [PAD, PAD]])
 
 
+def test_the_mode_is_put_back_after_an_error_too() -> None:
+    model = tiny().train()
+    with pytest.raises(ValueError):
+        decode(model, [[PAD, PAD]])
+    assert model.training
+
+
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="max_length must be at least 1 token; got 0"):
         decode(tiny(), SOURCES, limit=0)
