@@ -33,7 +33,7 @@ lab: setup
 	  $(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
 
 test: setup
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest  # small arrays: threads only wait for each other
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(RUN) tools/check_notebooks.py

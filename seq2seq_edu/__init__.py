@@ -1,3 +1,3 @@
-"""Teach sequence-to-sequence models with attention: equations in NumPy, models in PyTorch, honest measures."""
+"""Teach sequence-to-sequence models with attention: equations in NumPy, models in PyTorch, measures."""
 
 __version__ = "0.1.0"

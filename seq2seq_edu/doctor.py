@@ -86,7 +86,7 @@ def check_device() -> Finding:
     Returns
     -------
     finding : Finding
-        Always ok: every chapter runs on a CPU. It has a cure if the driver is there and PyTorch cannot use it.
+        Always ok: every chapter runs on a CPU. It has a cure if there is a driver that PyTorch cannot use.
     """
     try:
         torch = importlib.import_module("torch")
@@ -227,8 +227,9 @@ def examine(data_dir: str | Path | None = None, out: str | Path = ".") -> list[F
     findings : list of Finding
         One per check, problems or not.
     """
-    machine = [check_python(), check_libraries(), check_torch(), check_device(), check_jupyter(), check_fonts()]
-    return [*machine, check_data(data_dir), check_output(out), check_disk(out)]
+    installed = [check_python(), check_libraries(), check_torch(), check_device()]
+    shown = [check_jupyter(), check_fonts()]
+    return [*installed, *shown, check_data(data_dir), check_output(out), check_disk(out)]
 
 
 def report(findings: Sequence[Finding]) -> str:
