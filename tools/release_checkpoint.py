@@ -78,7 +78,7 @@ def main() -> int:
         bleu=bleu["value"],
         low=bleu["interval_95"][0],
         high=bleu["interval_95"][1],
-        signature=bleu["signature"],
+        signature=bleu["signature"].replace("|", "\\|"),
         nll=record["metrics"]["nll"]["value"],
         seed=record["seed"],
         seconds=record["cpu_seconds"],
