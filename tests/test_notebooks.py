@@ -218,7 +218,9 @@ def test_the_checker_runs_notebooks(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_refreshing_makes_a_notebook_that_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    metadata = {"kernelspec": {"name": "my-env", "display_name": "Ada's"}, "widgets": {"state": {}}}
+    needs = {"needs": []}
+    kernel = {"name": "my-env", "display_name": "Ada's"}
+    metadata = {"kernelspec": kernel, "widgets": {"state": {}}, "seq2seq_edu": needs}
     first = {**code(WARN, count=None, name="sum"), "metadata": {"execution": {"iopub": "12:00"}}}
     last = code("import json\njson.loads('{')", count=None, name="bad", tags=("raises-exception",))
     path = write(tmp_path / "x.ipynb", first, last, **metadata)
@@ -229,7 +231,7 @@ def test_refreshing_makes_a_notebook_that_passes(tmp_path: Path, capsys: pytest.
     said = {output["name"]: "".join(output["text"]) for output in notebook["cells"][0]["outputs"]}
     assert said["stdout"] == "5\n" and said["stderr"].startswith("<cell>:1: UserWarning: careful")
     assert notebook["cells"][0]["metadata"] == {}
-    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info", "seq2seq_edu"}
     assert notebook["metadata"]["kernelspec"]["display_name"] == "Python 3"
     assert checker.main([str(path)]) == 0, capsys.readouterr().out
 

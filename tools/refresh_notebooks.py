@@ -48,8 +48,9 @@ def execute(path: Path, timeout: float) -> Any:
 
 def tidy(notebook: Any) -> None:
     """Take out what belongs to this machine or to this run."""
+    ours = {"seq2seq_edu": notebook.metadata["seq2seq_edu"]} if "seq2seq_edu" in notebook.metadata else {}
     notebook.metadata = nbformat.from_dict(
-        {"kernelspec": {**KERNEL, "language": "python"}, "language_info": {"name": "python"}}
+        {"kernelspec": {**KERNEL, "language": "python"}, "language_info": {"name": "python"}, **ours}
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
