@@ -195,7 +195,7 @@ class Translator:
         shown = sentence if len(sentence) <= 40 else sentence[:40] + "..."
         if not ids:
             raise ValueError(f"sentence {number + 1} is empty: give at least one word")
-        if all(i == UNK for i in ids):
+        if not any(i != UNK and self.source_text.decode([i]).strip() for i in ids):  # a blank is no word
             raise ValueError(
                 f"sentence {number + 1} ({shown!r}) has only words that the model has never seen: "
                 "is it in the source language?"

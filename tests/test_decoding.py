@@ -12,6 +12,7 @@ from seq2seq_edu.checkpoints import Checkpoint
 from seq2seq_edu.decoding import Hypothesis, Translator, greedy
 from seq2seq_edu.model import BOS, EOS, PAD, UNK, ModelConfig, Seq2Seq
 from seq2seq_edu.modules import ATTENTIONS
+from seq2seq_edu.subwords import Subwords
 
 ALL = tuple(ATTENTIONS)
 SIZES = {"source_vocab": 13, "target_vocab": 11, "d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5, "d_r": 7}
@@ -218,3 +219,12 @@ def test_special_tokens_in_a_sentence_do_no_harm() -> None:
 
 def test_nothing_to_translate_is_nothing() -> None:
     assert translator().translate([]) == []
+
+
+def test_a_blank_piece_makes_no_known_word() -> None:
+    text = Subwords.train(["a cat", "the cat", "a dog"], vocab_size=18)
+    unknown = text.encode("猫")
+    assert unknown[0] != UNK, "sentencepiece writes a blank before the word, and knows the blank"
+    translator = Translator(tiny(source_vocab=len(text)), text, text)
+    with pytest.raises(ValueError, match="only words that the model has never seen"):
+        translator.translate(["猫"])
