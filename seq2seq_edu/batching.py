@@ -23,11 +23,20 @@ class Text(Protocol):
 
     kind: ClassVar[str]
 
-    def __len__(self) -> int: ...
-    def encode(self, text: str) -> list[int]: ...
-    def decode(self, ids: Sequence[int]) -> str: ...
-    def tokens(self, ids: Sequence[int]) -> list[str]: ...
-    def to_bytes(self) -> bytes: ...
+    def __len__(self) -> int:
+        """Count the ids, special ones included."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, without bos and eos; what was never seen in training is unk."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without pad, bos and eos."""
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return one string an id, as people should see it."""
+
+    def to_bytes(self) -> bytes:
+        """Return all that ``from_bytes`` of the same class needs."""
 
 
 class Vocabulary:
@@ -128,7 +137,19 @@ class Batch:
 
 
 def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
-    """Stack rows of ids into one int64 tensor (B, longest), filled with pad on the right.
+    """Stack rows of ids into one tensor, filled with pad on the right.
+
+    Parameters
+    ----------
+    rows : sequence of B sequences of int
+        Ids; the rows may differ in length.
+    length : int, optional
+        Columns of the tensor; as many as the longest row has if left out.
+
+    Returns
+    -------
+    ids : int64 Tensor of shape (B, length)
+        On the CPU.
 
     Raises
     ------

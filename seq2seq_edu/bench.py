@@ -20,7 +20,7 @@ from torch import Tensor
 from seq2seq_edu.batching import Batch, IdPair, make_batch
 from seq2seq_edu.model import PAD, ModelConfig, Seq2Seq
 from seq2seq_edu.modules import AdditiveAttention
-from seq2seq_edu.recipes import WIDTHS, commit, processor
+from seq2seq_edu.recipes import WIDTHS, commit, machine
 from seq2seq_edu.training import loss_fast, loss_plain
 
 VOCABULARY = (7853, 5893)  # words of a well-known tutorial on the same captions
@@ -87,7 +87,20 @@ PATHS = (
 
 
 def captions(count: int, seed: int) -> list[IdPair]:
-    """Draw random ids in sentences as long as Multi30k's captions (mean 13 words, 5 to 30)."""
+    """Draw random ids in sentences as long as Multi30k's captions (mean 13 words, 5 to 30).
+
+    Parameters
+    ----------
+    count : int
+        Pairs wanted.
+    seed : int
+        Of the drawing.
+
+    Returns
+    -------
+    pairs : list of (source ids, target ids)
+        No special id among them.
+    """
     rng = np.random.default_rng(seed)
     lengths = np.clip(
         np.rint(rng.gamma(10.0, 1.3, size=(count, 1)) + rng.normal(0, 1.5, size=(count, 2))), 5, 30
@@ -99,13 +112,26 @@ def captions(count: int, seed: int) -> list[IdPair]:
 
 
 def batches(pairs: list[IdPair], buckets: bool) -> list[Batch]:
-    """Cut the pairs into batches of 32, as they come or sorted by length."""
+    """Cut pairs into batches of 32.
+
+    Parameters
+    ----------
+    pairs : list of (source ids, target ids)
+        Without bos and eos.
+    buckets : bool
+        Sort the pairs by length first, so that there is little padding; else take them as they come.
+
+    Returns
+    -------
+    batches : list of Batch
+        On the CPU; the last one may be smaller.
+    """
     if buckets:
         pairs = sorted(pairs, key=lambda p: (len(p[1]), len(p[0])))
     return [make_batch(pairs[k : k + BATCH]) for k in range(0, len(pairs), BATCH)]
 
 
-def time_path(path: Path, model: Seq2Seq, data: list[Batch]) -> float:
+def _time_path(path: Path, model: Seq2Seq, data: list[Batch]) -> float:
     """Take one training step on each batch; return real target tokens per second."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=path.fused or None)
     device = data[0].src.device
@@ -160,47 +186,61 @@ def run(
     model = Seq2Seq(config).to(device)
     pairs = captions(sentences, seed=0)
     data = {flag: [b.to(device) for b in batches(pairs, flag)] for flag in (False, True)}
-    first = data[False][0]
-    with torch.no_grad():
-        losses = [float(path.loss(model, first)) for path in PATHS]
-    spread = max(losses) - min(losses)
-    if spread > 1e-4:
-        raise ValueError(
-            f"the paths give different losses ({losses}): one of them is wrong, so timing is useless"
-        )
+    spread = _loss_spread(model, data[False][0])
     for path in PATHS:
-        time_path(path, model, data[path.buckets][:1])  # warm up
-    speeds = [[time_path(path, model, data[path.buckets]) for path in PATHS] for _ in range(rounds)]
-    rows = []
-    for k, path in enumerate(PATHS):
-        ratios = [turn[k] / turn[0] for turn in speeds]
-        rows.append(
-            {
-                "name": path.name,
-                "tokens_per_second": round(statistics.median(t[k] for t in speeds), 1),
-                "ratio": round(statistics.median(ratios), 2),
-                "lowest": round(min(ratios), 2),
-                "highest": round(max(ratios), 2),
-            }
-        )
-    where = torch.device(device)
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else processor()
+        _time_path(path, model, data[path.buckets][:1])  # warm up
+    speeds = [[_time_path(path, model, data[path.buckets]) for path in PATHS] for _ in range(rounds)]
     return {
         "task": "bench",
-        "rows": rows,
+        "rows": [_row(path.name, k, speeds) for k, path in enumerate(PATHS)],
         "rounds": rounds,
         "batch": BATCH,
         "sentences": sentences,
         "parameters": sum(p.numel() for p in model.parameters()),
         "loss_spread": spread,
-        "device": {"type": where.type, "name": name, "threads": torch.get_num_threads()},
+        "device": machine(torch.device(device)),
         "versions": {"torch": torch.__version__},
         "commit": commit(),
     }
 
 
+def _loss_spread(model: Seq2Seq, batch: Batch) -> float:
+    """Return how far the losses of all paths lie apart; ValueError if too far to be rounding."""
+    with torch.no_grad():
+        losses = [float(path.loss(model, batch)) for path in PATHS]
+    spread = max(losses) - min(losses)
+    if spread > 1e-4:
+        raise ValueError(
+            f"the paths give different losses ({losses}): one of them is wrong, so timing is useless"
+        )
+    return spread
+
+
+def _row(name: str, k: int, speeds: list[list[float]]) -> dict[str, Any]:
+    """Sum up path k: its speed, and its ratio to the first path of the same round."""
+    ratios = [turn[k] / turn[0] for turn in speeds]
+    return {
+        "name": name,
+        "tokens_per_second": round(statistics.median(turn[k] for turn in speeds), 1),
+        "ratio": round(statistics.median(ratios), 2),
+        "lowest": round(min(ratios), 2),
+        "highest": round(max(ratios), 2),
+    }
+
+
 def render(table: dict[str, Any]) -> str:
-    """Write the table as text."""
+    """Write the table as text.
+
+    Parameters
+    ----------
+    table : dict
+        From :func:`run`.
+
+    Returns
+    -------
+    text : str
+        A line on the machine, then a line a path.
+    """
     device = table["device"]
     lines = [
         f"training, {table['parameters'] / 1e6:.1f} M parameters, batches of {table['batch']}, "

@@ -167,7 +167,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         model = Seq2Seq(ModelConfig(**json.loads(metadata["config"])))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                parameter.copy_(fitting(tensors.pop(f"model.{name}"), parameter))
+                parameter.copy_(_fitting(tensors.pop(f"model.{name}"), parameter))
         source, target = (
             KINDS[kind].from_bytes(tensors.pop(f"text.{side}").numpy().tobytes())
             for side, kind in zip(("source", "target"), json.loads(metadata["kinds"]), strict=True)
@@ -182,7 +182,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), source, target, about, progress, optimizer)
 
 
-def fitting(stored: Tensor, wanted: Tensor) -> Tensor:
+def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:
     """Return ``stored`` if it has the shape wanted."""
     if stored.shape != wanted.shape:
         raise ValueError(
@@ -192,7 +192,24 @@ def fitting(stored: Tensor, wanted: Tensor) -> Tensor:
 
 
 def find(path: Path) -> Path:
-    """Return the checkpoint file that a path means: itself, or the released, best or last one of a folder."""
+    """Return the checkpoint file that a path means.
+
+    Parameters
+    ----------
+    path : Path
+        The file itself; or a folder: then its ``model`` (a released one), ``best`` or ``last.safetensors``,
+        whichever is there first.
+
+    Returns
+    -------
+    file : Path
+        It exists.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none.
+    """
     names = ("model.safetensors", "best.safetensors", "last.safetensors")
     for candidate in [path / name for name in names] if path.is_dir() else [path]:
         if candidate.is_file():

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status : int
         0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C.
     """
-    options = parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -53,103 +53,121 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     """Describe all commands."""
     top = argparse.ArgumentParser(
         prog="seq2seq-edu", description="Train, look at and measure attention models."
     )
     top.add_argument("--version", action="version", version=f"seq2seq-edu {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    device: dict[str, Any] = {
-        "choices": ("auto", "cpu", "cuda"),
-        "default": "auto",
-        "help": "auto takes the GPU if there is one",
-    }
-    data_dir: dict[str, Any] = {
-        "type": Path,
-        "metavar": "DIR",
-        "help": "folder of the real text (default: $SEQ2SEQ_EDU_DATA, else the "
-        "user's cache; missing files are downloaded)",
-    }
+    _describe_train(commands.add_parser("train", help="train a model and score it on the test split"))
+    _describe_translate(commands.add_parser("translate", help="translate sentences with a trained model"))
+    _describe_evaluate(
+        commands.add_parser("evaluate", help="score a trained model on the test split of its data")
+    )
+    _describe_bench(
+        commands.add_parser("bench", help="time the fast training path against the plain one, in one run")
+    )
+    examine = commands.add_parser("doctor", help="check this machine and say how to mend what is missing")
+    examine.set_defaults(run=lambda options: doctor.main())
+    return top
 
-    p = commands.add_parser("train", help="train a model and score it on the test split")
-    p.add_argument(
+
+def _describe_train(command: argparse.ArgumentParser) -> None:
+    """Add the options of ``train``."""
+    add = command.add_argument
+    add(
         "--data",
         choices=recipes.DATA,
         required=True,
         help="multi30k (de-en) and tatoeba are real text, the others are generated",
     )
-    p.add_argument(
-        "--attention", choices=tuple(ATTENTIONS), default="additive", help="the score (default: additive)"
-    )
-    p.add_argument(
+    add("--attention", choices=tuple(ATTENTIONS), default="additive", help="the score (default: additive)")
+    add(
         "--config",
         choices=tuple(recipes.WIDTHS),
         default="default",
         metavar="NAME",
         help=f"settings: {', '.join(recipes.WIDTHS)} (default: default)",
     )
-    p.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of parameters, batches and dropout (default: 0)"
-    )
-    p.add_argument("--device", **device)
-    p.add_argument(
+    add("--seed", type=int, default=0, metavar="N", help="of parameters, batches and dropout (default: 0)")
+    _add_device(command)
+    add(
         "--precision",
         choices=("fp32", "bf16"),
         default="fp32",
         help="bf16 is faster where the processor or GPU has it (default: fp32)",
     )
-    p.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
-    p.add_argument(
-        "--max-steps", type=int, metavar="N", help="optimiser steps in all (default: whole epochs)"
-    )
-    p.add_argument("--data-dir", **data_dir)
-    p.add_argument(
+    add("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
+    add("--max-steps", type=int, metavar="N", help="optimiser steps in all (default: whole epochs)")
+    _add_data_dir(command)
+    add(
         "--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATA-ATTENTION-CONFIG-SEED)"
     )
-    p.add_argument("--resume", action="store_true", help="go on with the interrupted run in --out")
-    p.add_argument(
-        "--record", type=Path, metavar="FILE", help="also write the record here, for instance in results/"
-    )
-    p.set_defaults(run=command_train)
+    add("--resume", action="store_true", help="go on with the interrupted run in --out")
+    add("--record", type=Path, metavar="FILE", help="also write the record here, for instance in results/")
+    command.set_defaults(run=_train)
 
-    p = commands.add_parser("translate", help="translate sentences with a trained model")
-    p.add_argument(
-        "sentences", nargs="*", help="one sentence each, quoted (default: one a line from standard input)"
-    )
-    p.add_argument(
+
+def _describe_translate(command: argparse.ArgumentParser) -> None:
+    """Add the options of ``translate``."""
+    add = command.add_argument
+    add("sentences", nargs="*", help="one sentence each, quoted (default: one a line from standard input)")
+    _add_checkpoint(command)
+    _add_device(command)
+    add("--plot", type=Path, metavar="FILE", help="draw the alignment of the first sentence (png, svg, pdf)")
+    command.set_defaults(run=_translate)
+
+
+def _describe_evaluate(command: argparse.ArgumentParser) -> None:
+    """Add the options of ``evaluate``."""
+    add = command.add_argument
+    _add_checkpoint(command)
+    _add_device(command)
+    _add_data_dir(command)
+    add("--show", type=int, default=3, metavar="N", help="print the first N test sentences (default: 3)")
+    add("--json", action="store_true", help="print the metrics as JSON only")
+    command.set_defaults(run=_evaluate)
+
+
+def _describe_bench(command: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench``."""
+    add = command.add_argument
+    add("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
+    _add_device(command)
+    add("--record", type=Path, metavar="FILE", help="write the table as JSON")
+    command.set_defaults(run=_bench)
+
+
+def _add_checkpoint(command: argparse.ArgumentParser) -> None:
+    """Add ``--checkpoint``."""
+    command.add_argument(
         "--checkpoint", type=Path, required=True, metavar="PATH", help="a run's folder or a .safetensors file"
     )
-    p.add_argument("--device", **device)
-    p.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the alignment of the first sentence (png, svg, pdf)"
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes the GPU if there is one",
     )
-    p.set_defaults(run=command_translate)
 
-    p = commands.add_parser("evaluate", help="score a trained model on the test split of its data")
-    p.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="PATH", help="a run's folder or a .safetensors file"
+
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
+    """Add ``--data-dir``."""
+    command.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of the real text (default: $SEQ2SEQ_EDU_DATA, else the user's cache; missing files are "
+        "downloaded)",
     )
-    p.add_argument("--device", **device)
-    p.add_argument("--data-dir", **data_dir)
-    p.add_argument(
-        "--show", type=int, default=3, metavar="N", help="print the first N test sentences (default: 3)"
-    )
-    p.add_argument("--json", action="store_true", help="print the metrics as JSON only")
-    p.set_defaults(run=command_evaluate)
-
-    p = commands.add_parser("bench", help="time the fast training path against the plain one, in one run")
-    p.add_argument("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
-    p.add_argument("--device", **device)
-    p.add_argument("--record", type=Path, metavar="FILE", help="write the table as JSON")
-    p.set_defaults(run=command_bench)
-
-    p = commands.add_parser("doctor", help="check this machine and say how to mend what is missing")
-    p.set_defaults(run=lambda options: doctor.main())
-    return top
 
 
-def command_train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> int:
     """Train, score, and write the run's folder."""
     if options.threads is not None:
         if options.threads < 1:
@@ -171,11 +189,11 @@ def command_train(options: argparse.Namespace) -> int:
         return 130
     if options.record is not None:
         write_whole(options.record, runs.render(record).encode())
-    print_metrics(record["metrics"])
+    _print_metrics(record["metrics"])
     return 0
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
+def _print_metrics(metrics: dict[str, Any]) -> None:
     """Print scores, a line each, with signature or unit."""
     for name, value in metrics.items():
         if isinstance(value, dict) and "value" in value:
@@ -184,21 +202,21 @@ def print_metrics(metrics: dict[str, Any]) -> None:
             print(f"{name:12} " + "  ".join(f"{k} {v}" for k, v in value.items()))
 
 
-def load(options: argparse.Namespace) -> Checkpoint:
+def _load(options: argparse.Namespace) -> Checkpoint:
     """Load the checkpoint of a command onto its device."""
     checkpoint = load_checkpoint(options.checkpoint)
     checkpoint.model.to(pick_device(options.device))
     return checkpoint
 
 
-def command_translate(options: argparse.Namespace) -> int:
+def _translate(options: argparse.Namespace) -> int:
     """Print one translation a line; notes about unknown words and cut outputs go to standard error."""
     sentences = options.sentences or [line.rstrip("\n") for line in sys.stdin]
     if not sentences:
         raise ValueError("there is nothing to translate: give a sentence, or lines on standard input")
     if options.plot is not None and options.plot.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--plot writes .png, .svg or .pdf; got {options.plot.name!r}")
-    checkpoint = load(options)
+    checkpoint = _load(options)
     translations = Translator.of(checkpoint).translate(sentences)
     for number, translation in enumerate(translations, start=1):
         print(translation.text)
@@ -210,11 +228,11 @@ def command_translate(options: argparse.Namespace) -> int:
         if not translation.finished:
             print(f"note: sentence {number} reached the length limit and is cut", file=sys.stderr)
     if options.plot is not None:
-        plot(translations[0], options.plot)
+        _plot(translations[0], options.plot)
     return 0
 
 
-def plot(translation: Any, path: Path) -> None:
+def _plot(translation: Any, path: Path) -> None:
     """Draw the alignment of one translation to a file."""
     import matplotlib
 
@@ -233,9 +251,9 @@ def plot(translation: Any, path: Path) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def command_evaluate(options: argparse.Namespace) -> int:
+def _evaluate(options: argparse.Namespace) -> int:
     """Score a checkpoint on the test split of the data it was trained on."""
-    checkpoint = load(options)
+    checkpoint = _load(options)
     name, config = checkpoint.about.get("data"), checkpoint.about.get("config", "default")
     if name not in recipes.DATA:
         raise ValueError(
@@ -255,11 +273,11 @@ def command_evaluate(options: argparse.Namespace) -> int:
         : max(0, options.show)
     ]:
         print(f"source     {source}\nreference  {reference}\nmodel      {translation.text}\n")
-    print_metrics(metrics)
+    _print_metrics(metrics)
     return 0
 
 
-def command_bench(options: argparse.Namespace) -> int:
+def _bench(options: argparse.Namespace) -> int:
     """Print the table of training speeds."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1; got {options.rounds}")

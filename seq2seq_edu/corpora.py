@@ -244,6 +244,16 @@ def read_tsv(path: str | Path) -> list[Pair]:
 def simplified(text: str) -> str:
     """Write Chinese text in simplified characters; other text is left as it is.
 
+    Parameters
+    ----------
+    text : str
+        With traditional or variant characters, or without.
+
+    Returns
+    -------
+    text : str
+        The same words, in simplified characters.
+
     Examples
     --------
     >>> simplified("我們學習漢語。OK")
@@ -258,6 +268,11 @@ def simplified(text: str) -> str:
 
 def sentence_key(text: str) -> str:
     """Reduce a sentence to what makes it the same sentence: letters and digits, whatever the case and width.
+
+    Parameters
+    ----------
+    text : str
+        A sentence of any language.
 
     Returns
     -------

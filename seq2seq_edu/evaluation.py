@@ -157,6 +157,11 @@ def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> f
     hypotheses, references : sequences
         Of texts, or of token or id sequences (a list equals a tuple with the same items).
 
+    Returns
+    -------
+    share : float
+        From 0 (none) to 1 (all).
+
     Raises
     ------
     ValueError
@@ -185,6 +190,11 @@ def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[
     ----------
     hypotheses, references : sequences of token (or id) sequences
         Not texts: a text would be compared letter by letter.
+
+    Returns
+    -------
+    share : float
+        From 0 (none) to 1 (all), over the positions of all pairs together.
 
     Raises
     ------
@@ -436,6 +446,11 @@ def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0
         One an item, such as 1 for right and 0 for wrong.
     samples, seed : int
         Number of redrawn sets, and the seed of the drawing.
+
+    Returns
+    -------
+    interval : Interval(value, low, high)
+        The mean and the ends of its interval, in the unit of the values.
 
     Raises
     ------

@@ -7,7 +7,6 @@ safe for colour-blind readers, heat maps use `cividis` from 0 to 1, and series a
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,32 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from seq2seq_edu import drawing
+from seq2seq_edu.drawing import (
+    BOX,
+    COLOURS,
+    FAINT,
+    FONT_FAMILY,
+    GREY,
+    INK,
+    Floats,
+    Link,
+    convex_hull,
+    luminance,
+)
+
+__all__ = [
+    "BOX", "COLOURS", "FAINT", "FONT_FAMILY", "FONT_FILE", "GREY", "INK",
+    "bars", "convex_hull", "curves", "heatmap", "hull", "length_curve", "luminance", "use_style",
+]  # fmt: skip
 
 FONT_FILE = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
-FONT_FAMILY = "Seq2seq Edu Sans SC"
-
-# Okabe and Ito's colour-blind-safe colours, darkest first; the yellow is left out, it vanishes on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-INK, GREY, FAINT = "#222222", "#6b6b6b", "#dddddd"
-BOX = "#E8452C"  # gold links: red-orange, drawn on a white halo so that it shows on navy and on yellow
-
-Link = tuple[int, int]
-Floats = NDArray[np.float64]
 
 
 def use_style() -> None:
@@ -55,38 +61,7 @@ def use_style() -> None:
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
     if str(FONT_FILE) not in known:
         font_manager.fontManager.addfont(FONT_FILE)
-    mpl.rcParams.update(
-        {
-            "font.family": [FONT_FAMILY, "DejaVu Sans"],  # glyph by glyph: DejaVu fills the gaps
-            "font.size": 11,
-            "axes.titlesize": 12,
-            "axes.titlepad": 10,
-            "axes.titlelocation": "left",
-            "axes.labelsize": 11,
-            "axes.labelcolor": GREY,
-            "axes.edgecolor": GREY,
-            "axes.linewidth": 0.8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "axes.prop_cycle": cycler(color=COLOURS),
-            "text.color": INK,
-            "xtick.color": GREY,
-            "ytick.color": GREY,
-            "xtick.labelsize": 10,
-            "ytick.labelsize": 10,
-            "lines.linewidth": 2.0,
-            "lines.solid_capstyle": "round",
-            "legend.frameon": False,
-            "image.cmap": "cividis",
-            "mathtext.fontset": "stix",
-            "figure.figsize": (6.4, 3.6),
-            "figure.dpi": 100,
-            "figure.constrained_layout.use": True,
-            "savefig.dpi": 144,
-            "savefig.facecolor": "white",
-        }
-    )
+    mpl.rcParams.update(drawing.STYLE)
 
 
 def heatmap(
@@ -139,141 +114,30 @@ def heatmap(
     ----------
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, figure 3. Taught in: attention_weights.
     """
-    weights = _checked_weights(alignment, target_tokens, source_tokens)
-    sure = _checked_links(gold, weights.shape, "gold")
-    maybe = _checked_links(possible, weights.shape, "possible") - sure
+    weights = drawing.checked_weights(alignment, target_tokens, source_tokens)
+    sure = drawing.checked_links(gold, weights.shape, "gold")
+    maybe = drawing.checked_links(possible, weights.shape, "possible") - sure
     m, n = weights.shape
     if values is None:
         values = m * n <= 200 and n <= 16
     cell = 0.5 if values else float(np.clip(9.0 / max(m, n), 0.13, 0.36))  # inches
     own_figure = ax is None
     if ax is None:
-        ax = plt.figure(figsize=_map_size(m, n, cell, target_tokens, source_tokens)).add_subplot()
+        ax = plt.figure(figsize=drawing.map_size(m, n, cell, target_tokens, source_tokens)).add_subplot()
     image = ax.imshow(weights, cmap="cividis", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
-    _label_cells(ax, target_tokens, source_tokens, cell if own_figure else _cell_width(ax, m, n))
+    side = cell if own_figure else drawing.cell_width(ax, m, n)
+    drawing.label_cells(ax, target_tokens, source_tokens, side)
     if values:
-        _write_values(ax, weights)
+        drawing.write_values(ax, weights)
     elif ax.figure is not None:
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=18, pad=0.02, ticks=[0, 0.5, 1])
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
-    _draw_boxes(ax, maybe, dashed=True)
-    _draw_boxes(ax, sure, dashed=False)
+    drawing.draw_boxes(ax, maybe, dashed=True)
+    drawing.draw_boxes(ax, sure, dashed=False)
     if title is not None:
         ax.set_title(title)
     return ax
-
-
-def _checked_weights(alignment: ArrayLike, targets: Sequence[str], sources: Sequence[str]) -> Floats:
-    """Return the weights as a float64 matrix, or say what is wrong with them."""
-    weights = np.asarray(alignment, dtype=np.float64)
-    if weights.ndim != 2 or 0 in weights.shape:
-        raise ValueError(
-            f"alignment has shape {weights.shape}, expected (m, n) of one sentence: pick one row of the batch"
-        )
-    for axis, (what, tokens) in enumerate((("target", targets), ("source", sources))):
-        if len(tokens) != weights.shape[axis]:
-            raise ValueError(
-                f"alignment has shape {weights.shape} but there are {len(tokens)} {what} tokens, expected "
-                f"{weights.shape[axis]}: is eos or padding on one side only, or is the map transposed?"
-            )
-    if not np.isfinite(weights).all():
-        raise ValueError("alignment holds nan or inf: was a row with no real token normalised?")
-    if weights.min() < -1e-6 or weights.max() > 1 + 1e-6:
-        raise ValueError(
-            f"alignment runs from {weights.min():.3g} to {weights.max():.3g}, expected weights in [0, 1]: "
-            "are these scores, before the softmax?"
-        )
-    return weights
-
-
-def _checked_links(links: Collection[Link] | None, shape: tuple[int, ...], name: str) -> set[Link]:
-    """Return the links as a set of 0-based (t, i) inside the map."""
-    found = {(int(t), int(i)) for t, i in (links or ())}
-    outside = sorted((t, i) for t, i in found if not (0 <= t < shape[0] and 0 <= i < shape[1]))
-    if outside:
-        raise ValueError(
-            f"{name} has the link {outside[0]} outside the {shape[0]} x {shape[1]} map: links are 0-based "
-            "(target step, source position)"
-        )
-    return found
-
-
-def _width(token: str) -> float:
-    """Estimate the width of a token in em: a Chinese character counts 1, a letter about a half."""
-    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.55 for letter in token)
-
-
-def _map_size(
-    m: int, n: int, cell: float, targets: Sequence[str], sources: Sequence[str]
-) -> tuple[float, float]:
-    """Return the size in inches of a figure that holds m x n square cells and their labels."""
-    em = 11 / 72
-    left = em * (max(map(_width, targets)) + 2.5)
-    widest = em * max(map(_width, sources))
-    top = widest + 0.5 if widest > cell else 0.55
-    return max(left + n * cell + 0.5, 2.8), m * cell + top + 0.45
-
-
-def _cell_width(ax: Axes, m: int, n: int) -> float:
-    """Return the width in inches of one of m x n square cells in axes that exist already."""
-    box = ax.get_window_extent()
-    return float(min(box.width / n, box.height / m) / ax.get_figure().dpi)  # type: ignore[union-attr]
-
-
-def _label_cells(ax: Axes, targets: Sequence[str], sources: Sequence[str], cell: float) -> None:
-    """Put source tokens on top and target tokens at the left, as plain text."""
-    size = float(np.clip(cell * 72 * 0.62, 5.0, 11.0))
-    upright = max(map(_width, sources)) * size <= cell * 72 * 0.98
-    turn: dict[str, Any] = {} if upright else {"rotation": 55, "ha": "left", "rotation_mode": "anchor"}
-    # A $ in a token must not start a formula.
-    plain: dict[str, Any] = {"parse_math": False, "fontsize": size, "color": INK}
-    ax.xaxis.tick_top()
-    ax.xaxis.set_label_position("top")
-    ax.set_xticks(range(len(sources)), [_visible(s) for s in sources], **plain, **turn)
-    ax.set_yticks(range(len(targets)), [_visible(s) for s in targets], **plain)
-    ax.tick_params(length=0, pad=4)
-    ax.spines[:].set_visible(False)
-    ax.set_xticks(np.arange(len(sources) + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(len(targets) + 1) - 0.5, minor=True)
-    if cell > 0.2:  # finer grids would be brighter than the weights
-        ax.grid(which="minor", color="white", linewidth=1.0)
-    ax.tick_params(which="minor", length=0)
-
-
-def _visible(token: str) -> str:
-    """Show a token that is empty or holds a line break so that it can be seen."""
-    return token.replace("\n", "\\n") or "∅"
-
-
-def _write_values(ax: Axes, weights: Floats) -> None:
-    """Write each weight in its cell, dark on light cells and light on dark ones."""
-    colours = mpl.colormaps["cividis"](weights)
-    for (t, i), weight in np.ndenumerate(weights):
-        ink = "white" if luminance(colours[t, i]) < 0.22 else INK
-        alpha = 1.0 if weight >= 0.005 else 0.55  # a cell that reads 0.00 should not shout
-        ax.text(i, t, f"{abs(weight):.2f}", ha="center", va="center", fontsize=9, color=ink, alpha=alpha)
-
-
-def luminance(colour: Any) -> float:
-    """Return the relative luminance of a colour, from 0 (black) to 1 (white).
-
-    Examples
-    --------
-    >>> round(luminance("white"), 2), round(luminance("black"), 2)
-    (1.0, 0.0)
-    """
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _draw_boxes(ax: Axes, links: set[Link], *, dashed: bool) -> None:
-    """Box the linked cells, a little inside their border so that neighbours do not touch."""
-    for t, i in sorted(links):
-        corner = (i - 0.43, t - 0.43)
-        style: Any = (0, (3, 1.6)) if dashed else "solid"
-        ax.add_patch(Rectangle(corner, 0.86, 0.86, fill=False, edgecolor="white", linewidth=3.4, gid="halo"))
-        ax.add_patch(Rectangle(corner, 0.86, 0.86, fill=False, edgecolor=BOX, linewidth=2.0, linestyle=style))
 
 
 def curves(
@@ -303,6 +167,11 @@ def curves(
         Logarithmic vertical axis.
     ax : Axes
         Where to draw; by default a new figure.
+
+    Returns
+    -------
+    ax : Axes
+        The picture, with a curve for each name.
 
     Raises
     ------
@@ -373,6 +242,11 @@ def length_curve(
     ax : Axes
         Where to draw; by default a new figure.
 
+    Returns
+    -------
+    ax : Axes
+        The picture, with a curve for each model.
+
     Raises
     ------
     ValueError
@@ -440,6 +314,11 @@ def bars(
     ax : Axes
         Where to draw; by default a new figure.
 
+    Returns
+    -------
+    ax : Axes
+        The picture; the values stand on the bars.
+
     Raises
     ------
     ValueError
@@ -464,7 +343,7 @@ def bars(
         shown = [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in height]
         ax.bar_label(drawn, shown, padding=2, fontsize=9 if len(groups) < 3 else 8, color=INK)
     plain: dict[str, Any] = {"parse_math": False, "color": INK, "fontsize": 11}
-    ax.set_xticks(range(len(labels)), [_visible(label) for label in labels], **plain)
+    ax.set_xticks(range(len(labels)), [drawing.visible(label) for label in labels], **plain)
     everything = np.concatenate(list(heights.values()))
     if everything.min() >= 0 and everything.max() <= 1:
         ax.set_ylim(0, 1.08)
@@ -505,6 +384,11 @@ def hull(
     ax : Axes
         Where to draw; by default a new figure.
 
+    Returns
+    -------
+    ax : Axes
+        The picture; the star is c_t.
+
     Raises
     ------
     ValueError
@@ -516,7 +400,7 @@ def hull(
     >>> [float(number) for number in ax.collections[-1].get_offsets()[0]]
     [0.5, 0.5]
     """
-    points, alpha = _checked_plane(encoder_states, weights)
+    points, alpha = drawing.checked_plane(encoder_states, weights)
     context = alpha @ points
     names = [f"$h_{{{i + 1}}}$" for i in range(len(points))] if labels is None else list(labels)
     if len(names) != len(points):
@@ -533,73 +417,15 @@ def hull(
     middle = points.mean(0)
     for point, weight, name in zip(points, alpha, names, strict=True):
         side = 1 if point[1] >= middle[1] else -1  # above or below, away from the middle
-        text = _note(ax, f"{name}  {weight:.2f}", point, (0, side * (12 + 13 * np.sqrt(weight))), INK)
+        text = drawing.note(ax, f"{name}  {weight:.2f}", point, (0, side * (12 + 13 * np.sqrt(weight))), INK)
         text.set_parse_math(labels is None)
-    _note(ax, "$c_t$", context, 15 * _free_direction(points - context), COLOURS[1]).set_fontsize(15)
+    beside = 15 * drawing.free_direction(points - context)
+    drawing.note(ax, "$c_t$", context, beside, COLOURS[1]).set_fontsize(15)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.3)
     _finish(ax, "first coordinate", "second coordinate", title)
     ax.grid(False)
     return ax
-
-
-def _note(ax: Axes, words: str, point: ArrayLike, offset: ArrayLike, colour: str) -> Annotation:
-    """Write words centred at an offset, in points, from a place of the picture."""
-    (x, y), (right, up) = np.asarray(point), np.asarray(offset)
-    note = ax.annotate(words, (x, y), (right, up), textcoords="offset points", color=colour)
-    note.set(ha="center", va="center", path_effects=[withStroke(linewidth=2.5, foreground="white")])
-    return note
-
-
-def _free_direction(strings: Floats) -> Floats:
-    """Return the unit vector that keeps furthest away from all these directions."""
-    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    candidates = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    lengths = np.maximum(np.linalg.norm(strings, axis=1, keepdims=True), 1e-12)
-    nearest = (candidates @ (strings / lengths).T).max(axis=1)  # cosine of the angle to the nearest string
-    return np.asarray(candidates[nearest.argmin()])
-
-
-def convex_hull(points: Floats) -> Floats:
-    """Return the corners of the convex hull of points in the plane, counter-clockwise (monotone chain).
-
-    Examples
-    --------
-    >>> convex_hull(np.array([[0.0, 0.0], [2.0, 0.0], [0.5, 0.5], [0.0, 2.0]])).tolist()
-    [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]]
-    """
-    order = sorted({(float(a), float(b)) for a, b in points})
-    if len(order) < 3:
-        return np.array(order)
-
-    def chain(sequence: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        found: list[tuple[float, float]] = []
-        for p in sequence:
-            while len(found) > 1 and _turn(found[-2], found[-1], p) <= 0:
-                found.pop()
-            found.append(p)
-        return found[:-1]
-
-    return np.array(chain(order) + chain(order[::-1]))
-
-
-def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    """Return a number above 0 where the path a, b, c turns left."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _checked_plane(states: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats]:
-    """Return points and weights as float64 arrays, or say what is wrong with them."""
-    points, alpha = np.asarray(states, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ValueError(
-            f"encoder_states has shape {points.shape}, expected finite (n, 2): choose two coordinates"
-        )
-    if alpha.shape != (len(points),):
-        raise ValueError(f"weights has shape {alpha.shape}, expected ({len(points)},), one for each point")
-    if not (alpha >= -1e-6).all() or abs(alpha.sum() - 1) > 1e-3:
-        raise ValueError(f"weights sum to {alpha.sum():.4g}, expected 1 and none below 0: are these scores?")
-    return points, alpha.clip(0, 1)
 
 
 def _axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:

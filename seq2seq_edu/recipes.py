@@ -175,7 +175,20 @@ def settings(
 
 
 def build(config: ModelConfig, seed: int) -> Seq2Seq:
-    """Make a model whose first parameters depend on the seed alone."""
+    """Make a model whose first parameters depend on the seed alone.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Its sizes.
+    seed : int
+        PyTorch's generator starts from it.
+
+    Returns
+    -------
+    model : Seq2Seq
+        On the CPU, untrained.
+    """
     torch.manual_seed(seed)
     return Seq2Seq(config)
 
@@ -225,7 +238,8 @@ def evaluate(
     metrics["nll"] = {"value": round(nll, 4), "unit": "nats per target token, validation, teacher forcing"}
     if data.gold is not None and model.config.attention != "none":
         metrics["alignment"] = _alignment(translations, data.gold)
-    sizes = [len(s.split()) if " " in s or data.name in EDGES else len(s) for s in sources]
+    characters = data.name == "tatoeba-zh-en"  # Chinese writes no spaces between words
+    sizes = [len("".join(s.split())) if characters else len(s.split()) for s in sources]
     edges = EDGES.get(data.name, (6, 9, 12, 16, 21))
     lengths = by_length(
         lengths=sizes,
@@ -282,20 +296,13 @@ def record(
     record : dict
         Only numbers, strings, lists and dicts.
     """
-    device = next(model.parameters()).device
-    cuda = device.type == "cuda"
     return {
         "task": data.name,
         "model": "seq2seq",
         "attention": model.config.attention,
         "config": config,
         "seed": train.seed,
-        "device": {
-            "type": device.type,
-            "name": torch.cuda.get_device_name() if cuda else processor(),
-            "threads": torch.get_num_threads(),
-            "precision": train.precision,
-        },
+        "device": machine(next(model.parameters()).device) | {"precision": train.precision},
         "versions": {
             "seq2seq_edu": __version__,
             "python": platform.python_version(),
@@ -315,7 +322,24 @@ def record(
     }
 
 
-def processor() -> str:
+def machine(device: torch.device) -> dict[str, Any]:
+    """Say where numbers were made, for a record.
+
+    Parameters
+    ----------
+    device : torch.device
+        The CPU or a GPU.
+
+    Returns
+    -------
+    machine : dict
+        ``type`` ("cpu" or "cuda"), ``name`` of the processor or GPU, ``threads`` that PyTorch uses.
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {"type": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def _processor() -> str:
     """Return the name of the processor, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -326,7 +350,13 @@ def processor() -> str:
 
 @lru_cache
 def commit() -> str | None:
-    """Return the commit of this checkout when first asked ("-dirty" if changed), or None without one."""
+    """Return the commit of this checkout, as it was when first asked.
+
+    Returns
+    -------
+    commit : str or None
+        As ``git describe`` names it, with "-dirty" if a file was changed; None if there is no checkout.
+    """
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from seq2seq_edu import recipes
 from seq2seq_edu.checkpoints import load_checkpoint, write_whole
-from seq2seq_edu.training import Record, count_steps, pick_device, train
+from seq2seq_edu.model import Seq2Seq
+from seq2seq_edu.training import Record, TrainConfig, count_steps, pick_device, train
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,15 @@ def run(
     names = {k: v for k, v in asdict(settings).items() if k != "data"}
     model_config, train_config = recipes.settings(data, **names)
     model = recipes.build(model_config, settings.seed)
-    write_whole(out / "config.json", json.dumps(asdict(settings), indent=1).encode())
-    texts = (data.source_text, data.target_text)
+    if not resume:  # a run that cannot be gone on with stays as it is
+        write_whole(out / "config.json", json.dumps(asdict(settings), indent=1).encode())
     training = train(
         model,
         data.train,
         train_config,
         validation=data.validation,
         folder=out,
-        texts=texts,
+        texts=(data.source_text, data.target_text),
         about=asdict(settings),
         resume=resume,
     )
@@ -92,30 +93,48 @@ def run(
     if not records or records[-1]["step"] < total:
         return None
     best = load_checkpoint(out).model.to(pick_device(settings.device))
-    metrics, lengths, _ = recipes.evaluate(best, data)
+    result = _score(best, data, train_config, settings.config, records)
+    write_whole(out / "record.json", render(result).encode())
+    return result
+
+
+def _score(
+    model: Seq2Seq, data: recipes.Prepared, train_config: TrainConfig, config: str, records: list[Record]
+) -> dict[str, Any]:
+    """Score a trained model on the test split; put that and what the training noted into one record."""
+    metrics, lengths, _ = recipes.evaluate(model, data)
     result = recipes.record(
         data,
-        best,
+        model,
         train_config,
-        config=settings.config,
+        config=config,
         seconds=records[-1]["seconds"],
         cpu_seconds=records[-1]["cpu_seconds"],
         metrics=metrics,
         lengths=lengths,
     )
     curve = [[r["step"], round(r["validation"], 4)] for r in records if "validation" in r]
-    result["validation_curve"] = curve
-    write_whole(out / "record.json", render(result).encode())
-    return result
+    return result | {"validation_curve": curve}
 
 
 def render(record: dict[str, Any]) -> str:
-    """Write a record as JSON text."""
+    """Write a record as JSON text.
+
+    Parameters
+    ----------
+    record : dict
+        Of plain data, from :func:`run`.
+
+    Returns
+    -------
+    text : str
+        An entry a line, with a line break at the end.
+    """
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
 @contextmanager
-def interruptible() -> Iterator[list[int]]:
+def _interruptible() -> Iterator[list[int]]:
     """Collect Ctrl-C in a list instead of raising, so that a training stops between two steps."""
     caught: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
@@ -144,9 +163,9 @@ def follow(training: Iterable[Record], log: Path, total: int, resume: bool) -> l
     records : list of dict
         All records, those from before an interruption included.
     """
-    records = read_log(log) if resume else []
+    records = _read_log(log) if resume else []
     lines = None
-    with interruptible() as caught, tqdm(total=total, unit="step", disable=None, smoothing=0.05) as bar:
+    with _interruptible() as caught, tqdm(total=total, unit="step", disable=None, smoothing=0.05) as bar:
         try:
             for record in training:
                 if lines is None:  # the first record tells where the checkpoint stood
@@ -168,7 +187,15 @@ def follow(training: Iterable[Record], log: Path, total: int, resume: bool) -> l
 
 
 def show(record: Record, bar: Any) -> None:
-    """Move the bar; print a line where the model was validated."""
+    """Move the bar; print a line where the model was validated.
+
+    Parameters
+    ----------
+    record : dict
+        One record of :func:`seq2seq_edu.training.train`.
+    bar : tqdm
+        The bar of the training.
+    """
     bar.update(int(record["step"]) - bar.n)
     bar.set_postfix(loss=f"{record['loss']:.3f}")
     if "validation" in record:
@@ -179,7 +206,7 @@ def show(record: Record, bar: Any) -> None:
         bar.write(text.format(**record), file=sys.stderr)
 
 
-def read_log(log: Path) -> list[Record]:
+def _read_log(log: Path) -> list[Record]:
     """Read the records of a run, if there are any; a last line that was cut short does not count."""
     whole = log.read_text(encoding="utf-8").rpartition("\n")[0] if log.is_file() else ""
     return [json.loads(line) for line in whole.splitlines()]

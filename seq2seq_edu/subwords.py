@@ -7,7 +7,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sentencepiece
 
@@ -15,6 +15,12 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 SPACE = "▁"  # how sentencepiece writes the space before a word (U+2581)
 FORMAT = "seq2seq_edu subwords 1"
+SPECIAL_PIECES: dict[str, Any] = {  # in sentencepiece's own words
+    "pad_id": PAD, "pad_piece": SPECIAL[PAD],
+    "bos_id": BOS, "bos_piece": SPECIAL[BOS],
+    "eos_id": EOS, "eos_piece": SPECIAL[EOS],
+    "unk_id": UNK, "unk_piece": SPECIAL[UNK], "unk_surface": "⁇",
+}  # fmt: skip
 
 
 class Subwords:
@@ -80,36 +86,16 @@ class Subwords:
         lines = [line for line in (normalise(text, lowercase=lowercase) for text in texts) if line]
         if not lines:
             raise ValueError("no text to learn subwords from: every text given is empty")
-        model = io.BytesIO()
         sentencepiece.set_random_generator_seed(seed)
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=model,
-                model_type="bpe",
-                vocab_size=vocab_size,
-                character_coverage=character_coverage,
-                normalization_rule_name="identity",  # `normalise` has done it: NFKC would turn ， into ,
-                max_sentence_length=max(len(line.encode()) for line in lines) + 1,  # none is skipped
-                pad_id=PAD,
-                bos_id=BOS,
-                eos_id=EOS,
-                unk_id=UNK,
-                pad_piece=SPECIAL[PAD],
-                bos_piece=SPECIAL[BOS],
-                eos_piece=SPECIAL[EOS],
-                unk_piece=SPECIAL[UNK],
-                unk_surface="⁇",
-                num_threads=1,
-                minloglevel=2,
-            )
+            model = _learn(lines, vocab_size, character_coverage)
         except RuntimeError as error:
             characters = len(set("".join(lines)) - {" "})
             raise ValueError(
                 f"cannot learn vocab_size={vocab_size} subwords from {len(lines)} texts with {characters} "
                 f"different characters: each needs one, and the rest needs enough text ({error})"
             ) from error
-        return cls(model.getvalue(), lowercase=lowercase)
+        return cls(model, lowercase=lowercase)
 
     def __len__(self) -> int:
         """Count the ids, the four special ones included."""
@@ -216,11 +202,41 @@ class Subwords:
         return plain
 
 
+def _learn(lines: Sequence[str], vocab_size: int, character_coverage: float) -> bytes:
+    """Learn a byte-pair encoding from normalised lines; return sentencepiece's model."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocab_size,
+        character_coverage=character_coverage,
+        normalization_rule_name="identity",  # `normalise` has done it: NFKC would turn ， into ,
+        max_sentence_length=max(10, *(len(line.encode()) + 1 for line in lines)),  # none is skipped
+        num_threads=1,
+        minloglevel=2,
+        **SPECIAL_PIECES,
+    )
+    return model.getvalue()
+
+
 def normalise(text: str, *, lowercase: bool = False) -> str:
     """Compose accents (NFC), make every run of white space one space, and lower the case if asked.
 
     Width and punctuation stay as they are: a Chinese comma is not an English one. Zero-width spaces go, and
     the sign sentencepiece keeps for itself (▁) counts as a space.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    lowercase : bool
+        Lower the case as well.
+
+    Returns
+    -------
+    text : str
+        On one line, without space at its ends; normalising it again changes nothing.
 
     Examples
     --------

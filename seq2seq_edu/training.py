@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint, save_check
 from seq2seq_edu.model import Seq2Seq
 
 Record = dict[str, float]
+UNTRAINED = {"step": 0, "tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0, "best": math.inf}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,23 @@ class TrainConfig:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device that "auto", "cpu" or "cuda" means here; ValueError if there is no such device."""
+    """Return the device that a name means on this machine.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda"}
+        "auto" is the GPU if PyTorch sees one, else the CPU.
+
+    Returns
+    -------
+    device : torch.device
+        Where to put the model and its batches.
+
+    Raises
+    ------
+    ValueError
+        If the name is another one, or there is no such device.
+    """
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda; got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
@@ -129,7 +147,22 @@ def loss_plain(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Te
 
 
 def loss_fast(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Return the same loss as :func:`loss_plain`, computed at real target positions only."""
+    """Return the same loss as :func:`loss_plain`, computed at real target positions only.
+
+    Parameters
+    ----------
+    model : Seq2Seq
+        The model.
+    batch : Batch
+        The pairs.
+    label_smoothing : float
+        As in ``torch.nn.functional.cross_entropy``.
+
+    Returns
+    -------
+    loss : scalar Tensor
+        Nats per real target token.
+    """
     features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths, batch.src_lengths)
     targets = pack_padded_sequence(batch.tgt_out, torch.tensor(batch.tgt_lengths), batch_first=True).data
     return F.cross_entropy(_exact(model.logits(features)), targets, label_smoothing=label_smoothing)
@@ -177,13 +210,51 @@ def validate(model: Seq2Seq, pairs: Sequence[IdPair], tokens: int = 4000) -> flo
 
 
 def learning_rate(step: int, total: int, config: TrainConfig) -> float:
-    """Return the rate of a step in 1..total: up in a straight line, then down to almost zero."""
+    """Return the learning rate of a step: up in a straight line, then down to almost zero.
+
+    Parameters
+    ----------
+    step : int
+        Number of the step, from 1 to ``total``.
+    total : int
+        Steps in all.
+    config : TrainConfig
+        Its ``lr`` is the highest rate, its ``warmup`` the part of all steps that lead up to it.
+
+    Returns
+    -------
+    rate : float
+        Above 0, at most ``config.lr``.
+
+    Examples
+    --------
+    >>> config = TrainConfig(lr=1.0, warmup=0.4)
+    >>> [round(learning_rate(step, 5, config), 2) for step in range(1, 6)]
+    [0.5, 1.0, 0.75, 0.5, 0.25]
+    """
     rise = max(1, round(config.warmup * total))
     return config.lr * min(step / rise, (total - step + 1) / max(1, total - rise + 1))
 
 
 def schedule(pairs: Sequence[IdPair], config: TrainConfig) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield (epoch, place in the epoch counted from the end, pairs of the batch) for ever."""
+    """Yield one batch after the other, epoch after epoch, for ever.
+
+    Parameters
+    ----------
+    pairs : sequence of (source ids, target ids)
+        The training data.
+    config : TrainConfig
+        Its ``tokens`` and ``seed`` decide which pairs come together, and when.
+
+    Yields
+    ------
+    epoch : int
+        From 1.
+    left : int
+        Batches of this epoch still to come; 0 at its last.
+    index : list of int
+        The pairs of the batch.
+    """
     epoch = 0
     while True:
         epoch += 1
@@ -193,7 +264,20 @@ def schedule(pairs: Sequence[IdPair], config: TrainConfig) -> Iterator[tuple[int
 
 
 def count_steps(pairs: Sequence[IdPair], config: TrainConfig) -> int:
-    """Return how many optimiser steps a training takes."""
+    """Return how many optimiser steps a training takes.
+
+    Parameters
+    ----------
+    pairs : sequence of (source ids, target ids)
+        The training data.
+    config : TrainConfig
+        How to train.
+
+    Returns
+    -------
+    total : int
+        ``config.max_steps`` if it is set, else the batches of all epochs.
+    """
     if config.max_steps is not None:
         return config.max_steps
     return sum(
@@ -253,80 +337,131 @@ def train(
         raise ValueError("there are no training pairs")
     if folder is not None and texts is None:
         raise ValueError("training with a folder needs texts=(source_text, target_text) for its checkpoints")
-    device = pick_device(config.device)
-    model.to(device).train()
+    model.to(pick_device(config.device)).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), fused=True)
     total = count_steps(pairs, config)
-    keep = Keeper(model, optimizer, folder, texts, dict(about or {}), fingerprint(pairs, config))
-    progress = (
-        keep.restore()
-        if resume
-        else {"step": 0, "tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0, "best": math.inf}
-    )
-    clock = Clock(progress)
-    step = 0
+    keeper = Keeper(model, optimizer, folder, texts, dict(about or {}), _fingerprint(pairs, config))
+    run = _Run(model, optimizer, config, total, keeper, keeper.restore() if resume else dict(UNTRAINED))
     try:
-        for epoch, left, index in schedule(pairs, config):
-            step += 1
-            if step > total:
-                break
-            if step <= progress["step"]:
+        for step in _steps(pairs, config, run.progress["step"], total):
+            loss, gradient = run.take(step, make_batch([pairs[k] for k in step.index]))
+            if not step.recorded:
                 continue
-            batch = make_batch([pairs[k] for k in index])
-            torch.manual_seed(
-                (config.seed << 32) + step
-            )  # dropout depends on the step alone: resuming is exact
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, total, config)
-            loss, gradient = update(model, optimizer, batch.to(device), config)
-            progress |= {"step": step, "tokens": progress["tokens"] + sum(batch.tgt_lengths)}
-            done = step == total
-            if not (step % config.log_every == 0 or done or left == 0 or step % config.save_every == 0):
-                continue
-            if not math.isfinite(float(loss + gradient)):  # either spoils the parameters
-                kept = (
-                    "no checkpoint was written yet"
-                    if keep.saved is None
-                    else f"the last good one is {keep.saved}"
-                )
-                progress["step"] = -1
-                raise FloatingPointError(
-                    f"the loss is {float(loss)} at step {step}, the norm of its gradient {float(gradient)}: "
-                    f"try a lower learning rate; {kept}"
-                )
-            clock.stamp(progress)
-            record = {
-                "step": step,
-                "epoch": epoch,
-                "loss": float(loss),
-                "lr": learning_rate(step, total, config),
-                "gradient": float(gradient),
-                "tokens": progress["tokens"],
-                "seconds": progress["seconds"],
-                "cpu_seconds": progress["cpu_seconds"],
-            }
-            if validation and (done or left == 0):
-                record["validation"] = validate(model, validation)
-                if record["validation"] < progress["best"]:
-                    progress["best"] = record["validation"]
-                    keep.best()
-                clock.stamp(progress)
-                record |= {k: progress[k] for k in ("seconds", "cpu_seconds")}
-            if done or left == 0 or step % config.save_every == 0:
-                keep.last(progress)
+            record = run.record(step, loss, gradient)
+            if validation and step.ends:
+                run.measure(validation, record)
+            if step.saved:
+                keeper.last(run.progress)
             yield record
-    except GeneratorExit:
-        if progress["step"] > 0:
-            keep.last(progress)
+    except GeneratorExit:  # the reader has stopped between two records
+        keeper.last(run.progress)
         raise
     finally:
         model.eval()
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One optimiser step to come: which it is, its pairs, and what follows it."""
+
+    number: int  # 1 .. total
+    epoch: int  # 1 ..
+    index: list[int]  # pairs of the batch
+    ends: bool  # the epoch or the training: the model is validated
+    saved: bool  # a checkpoint is written
+    recorded: bool  # a record is given
+
+
+def _steps(pairs: Sequence[IdPair], config: TrainConfig, done: int, total: int) -> Iterator[_Step]:
+    """Yield the steps after ``done`` up to ``total``: the same ones as in an uninterrupted training."""
+    rest = islice(schedule(pairs, config), done, total)
+    for number, (epoch, left, index) in enumerate(rest, start=done + 1):
+        ends = left == 0 or number == total
+        saved = ends or number % config.save_every == 0
+        recorded = saved or number % config.log_every == 0
+        yield _Step(number, epoch, index, ends, saved, recorded)
+
+
+class _Run:
+    """One training under way: take a step, tell how it went, measure the model."""
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        optimizer: torch.optim.Optimizer,
+        config: TrainConfig,
+        total: int,
+        keeper: Keeper,
+        progress: dict[str, Any],
+    ) -> None:
+        self.model, self.optimizer, self.config, self.total = model, optimizer, config, total
+        self.keeper, self.progress, self.clock = keeper, progress, Clock(progress)
+
+    def take(self, step: _Step, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Take one step; return its loss and the norm of its gradient, not looked at yet."""
+        torch.manual_seed((self.config.seed << 32) + step.number)  # dropout too depends on the step alone
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step.number, self.total, self.config)
+        device = next(self.model.parameters()).device
+        loss, gradient = update(self.model, self.optimizer, batch.to(device), self.config)
+        self.progress["step"] = step.number
+        self.progress["tokens"] += sum(batch.tgt_lengths)
+        return loss, gradient
+
+    def record(self, step: _Step, loss: Tensor, gradient: Tensor) -> Record:
+        """Tell how a step went; FloatingPointError if it has spoiled the parameters."""
+        if not math.isfinite(float(loss + gradient)):
+            saved = self.keeper.saved
+            kept = f"the last good one is {saved}" if saved else "no checkpoint was written yet"
+            raise FloatingPointError(
+                f"the loss is {float(loss)} at step {step.number}, the norm of its gradient "
+                f"{float(gradient)}: try a lower learning rate; {kept}"
+            )
+        self.clock.stamp(self.progress)
+        return {
+            "step": step.number,
+            "epoch": step.epoch,
+            "loss": float(loss),
+            "lr": learning_rate(step.number, self.total, self.config),
+            "gradient": float(gradient),
+            "tokens": self.progress["tokens"],
+            "seconds": self.progress["seconds"],
+            "cpu_seconds": self.progress["cpu_seconds"],
+        }
+
+    def measure(self, validation: Sequence[IdPair], record: Record) -> None:
+        """Add the validation loss, and the time it took, to a record; keep the model if it is the best."""
+        record["validation"] = validate(self.model, validation)
+        if record["validation"] < self.progress["best"]:
+            self.progress["best"] = record["validation"]
+            self.keeper.best()
+        self.clock.stamp(self.progress)
+        record |= {name: self.progress[name] for name in ("seconds", "cpu_seconds")}
+
+
 def update(
     model: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig
 ) -> tuple[Tensor, Tensor]:
-    """Take one optimiser step; return the loss and the norm of the gradient before clipping."""
+    """Take one optimiser step: loss, gradient, clipping, new parameters.
+
+    Parameters
+    ----------
+    model : Seq2Seq
+        Changed in place.
+    optimizer : torch.optim.Optimizer
+        Of the model's parameters.
+    batch : Batch
+        On the model's device.
+    config : TrainConfig
+        Its ``label_smoothing``, ``clip`` and ``precision``.
+
+    Returns
+    -------
+    loss : scalar Tensor
+        Nats per real target token, before the step.
+    gradient : scalar Tensor
+        Norm of the gradient of all parameters, before clipping.
+    """
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(batch.src.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         loss = loss_fast(model, batch, config.label_smoothing)
@@ -336,7 +471,7 @@ def update(
     return loss.detach(), gradient
 
 
-def fingerprint(pairs: Sequence[IdPair], config: TrainConfig) -> dict[str, Any]:
+def _fingerprint(pairs: Sequence[IdPair], config: TrainConfig) -> dict[str, Any]:
     """Return what must be equal for resuming: the data (a checksum) and all that shapes the curve."""
     data = zlib.crc32(json.dumps(list(pairs)).encode())
     free = ("device", "log_every", "save_every")
