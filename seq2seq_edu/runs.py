@@ -90,31 +90,33 @@ def run(
     )
     total = count_steps(data.train, train_config)
     records = follow(training, out / "log.jsonl", total, resume)
-    if not records or records[-1]["step"] < total:
+    last = out / "last.safetensors"
+    progress = load_checkpoint(last).progress if last.is_file() else {"step": 0}
+    if progress["step"] < total:
         return None
     best = load_checkpoint(out).model.to(pick_device(settings.device))
-    result = _score(best, data, train_config, settings.config, records)
+    result = _score(best, data, train_config, settings.config, progress)
+    curve = [[r["step"], round(r["validation"], 4)] for r in records if "validation" in r]
+    result["validation_curve"] = curve
     write_whole(out / "record.json", render(result).encode())
     return result
 
 
 def _score(
-    model: Seq2Seq, data: recipes.Prepared, train_config: TrainConfig, config: str, records: list[Record]
+    model: Seq2Seq, data: recipes.Prepared, train_config: TrainConfig, config: str, progress: dict[str, Any]
 ) -> dict[str, Any]:
-    """Score a trained model on the test split; put that and what the training noted into one record."""
+    """Score a trained model on the test split; put that and the time it took into one record."""
     metrics, lengths, _ = recipes.evaluate(model, data)
-    result = recipes.record(
+    return recipes.record(
         data,
         model,
         train_config,
         config=config,
-        seconds=records[-1]["seconds"],
-        cpu_seconds=records[-1]["cpu_seconds"],
+        seconds=progress["seconds"],
+        cpu_seconds=progress["cpu_seconds"],
         metrics=metrics,
         lengths=lengths,
     )
-    curve = [[r["step"], round(r["validation"], 4)] for r in records if "validation" in r]
-    return result | {"validation_curve": curve}
 
 
 def render(record: dict[str, Any]) -> str:

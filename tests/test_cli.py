@@ -190,6 +190,17 @@ def test_resume_of_a_finished_run_writes_the_record_again(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8")) == first
 
 
+def test_a_finished_run_is_finished_though_its_log_lost_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train(out) == 0
+    first = json.loads((out / "record.json").read_text(encoding="utf-8"))
+    (out / "record.json").unlink()
+    (out / "log.jsonl").write_text("", encoding="utf-8")  # killed between checkpoint and log
+    assert train(out, "--resume") == 0
+    again = json.loads((out / "record.json").read_text(encoding="utf-8"))
+    assert again["metrics"] == first["metrics"] and again["seconds"] == first["seconds"]
+
+
 def test_resume_with_other_settings_is_refused_and_changes_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
