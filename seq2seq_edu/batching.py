@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.model import BOS, EOS, PAD, UNK
+from seq2seq_edu.special import BOS, EOS, PAD, SPECIAL, UNK
 
 IdPair = tuple[list[int], list[int]]
-SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
 class Text(Protocol):

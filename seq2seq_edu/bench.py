@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seq2seq_edu.batching import Batch, IdPair, make_batch
-from seq2seq_edu.model import PAD, ModelConfig, Seq2Seq
+from seq2seq_edu.model import ModelConfig, Seq2Seq
 from seq2seq_edu.modules import AdditiveAttention
 from seq2seq_edu.recipes import WIDTHS, commit, machine
-from seq2seq_edu.training import loss_fast, loss_plain
+from seq2seq_edu.special import PAD
+from seq2seq_edu.training import Loss, TrainConfig, loss_fast, loss_plain, update
 
 VOCABULARY = (7853, 5893)  # words of a well-known tutorial on the same captions
 BATCH = 32
@@ -31,13 +31,13 @@ class Path(NamedTuple):
     """One way to take a training step: a loss, an optimiser, a batch order and a precision."""
 
     name: str
-    loss: Callable[[Seq2Seq, Batch], Tensor]
+    loss: Loss
     fused: bool = False
     buckets: bool = False
     bf16: bool = False
 
 
-def loss_tutorial(model: Seq2Seq, batch: Batch) -> Tensor:
+def loss_tutorial(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return the loss of :func:`seq2seq_edu.training.loss_plain`, computed the way tutorials do.
 
     Parameters
@@ -46,6 +46,8 @@ def loss_tutorial(model: Seq2Seq, batch: Batch) -> Tensor:
         With additive attention and a wide readout.
     batch : Batch
         The pairs.
+    label_smoothing : float
+        As in ``torch.nn.functional.cross_entropy``.
 
     Returns
     -------
@@ -74,7 +76,8 @@ def loss_tutorial(model: Seq2Seq, batch: Batch) -> Tensor:
         state = model.decoder.gru(torch.cat([token, context], dim=1), state)
         outputs.append(model.W_o(torch.cat([state, context, token], dim=1)))
     logits = torch.stack(outputs, dim=1).flatten(0, 1)
-    return F.cross_entropy(logits, batch.tgt_out.flatten(), ignore_index=PAD)
+    targets = batch.tgt_out.flatten()
+    return F.cross_entropy(logits, targets, ignore_index=PAD, label_smoothing=label_smoothing)
 
 
 PATHS = (
@@ -134,17 +137,13 @@ def batches(pairs: list[IdPair], buckets: bool) -> list[Batch]:
 def _time_path(path: Path, model: Seq2Seq, data: list[Batch]) -> float:
     """Take one training step on each batch; return real target tokens per second."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=path.fused or None)
+    config = TrainConfig(label_smoothing=0.0, precision="bf16" if path.bf16 else "fp32")
     device = data[0].src.device
     if device.type == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
     for batch in data:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=path.bf16):
-            loss = path.loss(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        update(model, optimizer, batch, config, path.loss)
     if device.type == "cuda":
         torch.cuda.synchronize()
     return sum(sum(b.tgt_lengths) for b in data) / (time.perf_counter() - start)
@@ -207,7 +206,7 @@ def run(
 def _loss_spread(model: Seq2Seq, batch: Batch) -> float:
     """Return how far the losses of all paths lie apart; ValueError if too far to be rounding."""
     with torch.no_grad():
-        losses = [float(path.loss(model, batch)) for path in PATHS]
+        losses = [float(path.loss(model, batch, 0.0)) for path in PATHS]
     spread = max(losses) - min(losses)
     if spread > 1e-4:
         raise ValueError(

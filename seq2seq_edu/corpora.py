@@ -13,7 +13,6 @@ import os
 import sys
 import unicodedata
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,8 @@ from typing import Literal, NamedTuple
 
 import pooch
 from opencc import OpenCC
+
+from seq2seq_edu.examples import connected
 
 ENVIRONMENT_VARIABLE = "SEQ2SEQ_EDU_DATA"
 GITHUB = "https://raw.githubusercontent.com"
@@ -330,7 +331,8 @@ def split_by_sentence(
     Taught in: real_translation.
     """
     pairs = list(pairs)
-    components = sorted(_components(pairs), key=lambda indices: _component_hash(pairs, indices))
+    components = connected((sentence_key(source), sentence_key(target)) for source, target in pairs)
+    components.sort(key=lambda indices: _component_hash(pairs, indices))
     part_of = {}
     wanted = {"validation": validation, "test": test}
     for indices in components:
@@ -348,26 +350,6 @@ def split_by_sentence(
         for name in ("train", *wanted)
     )
     return train, held, tested
-
-
-def _components(pairs: Sequence[Pair]) -> list[list[int]]:
-    """List the connected components (indices of pairs) of the graph whose edges are shared sentence keys."""
-    parent = list(range(len(pairs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[tuple[str, str], int] = {}
-    for i, pair in enumerate(pairs):
-        for side, text in zip(("source", "target"), pair, strict=True):
-            parent[root(i)] = root(first.setdefault((side, sentence_key(text)), i))
-    members = defaultdict(list)
-    for i in range(len(pairs)):
-        members[root(i)].append(i)
-    return list(members.values())
 
 
 def _component_hash(pairs: Sequence[Pair], indices: Sequence[int]) -> str:

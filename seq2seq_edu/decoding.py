@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seq2seq_edu.batching import Text, pad
 from seq2seq_edu.checkpoints import Checkpoint
-from seq2seq_edu.model import BOS, EOS, PAD, UNK, Seq2Seq
+from seq2seq_edu.model import Seq2Seq, evaluating
+from seq2seq_edu.special import BOS, EOS, PAD, UNK
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,8 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
     """
     if max_length < 1:
         raise ValueError(f"max_length must be at least 1 token; got {max_length}")
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         traces = _search(model, src, src_mask, max_length)
-    finally:
-        model.train(was_training)
     return [
         Hypothesis(t.ids, t.log_prob, np.stack(t.weights) if t.weights else None, t.ids[-1] == EOS)
         for t in traces

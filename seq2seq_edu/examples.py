@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 Link = tuple[int, int]
-_Sentence = tuple[str, tuple[str, ...]]  # ("source" or "target", its words)
+_Side = tuple[str, Hashable]  # ("source" or "target", the sentence)
 
 
 class Example(NamedTuple):
@@ -84,13 +84,13 @@ def split(
             f"cannot take validation={validation} and test={test} from {len(examples)} examples; "
             f"both must be 0 or more and leave the rest for training"
         )
-    groups = _related(examples)
+    groups = connected((e.source, e.target) for e in examples)
     random.Random(seed).shuffle(groups)
     wanted = {"test": test, "validation": validation}
     sides: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
     for group in groups:
         side = next((s for s, size in wanted.items() if len(sides[s]) + len(group) <= size), "train")
-        sides[side] += group
+        sides[side] += [examples[place] for place in group]
     for side, size in wanted.items():
         if len(sides[side]) != size:
             raise ValueError(
@@ -100,22 +100,44 @@ def split(
     return sides["train"], sides["validation"], sides["test"]
 
 
-def _related(examples: Sequence[Example]) -> list[list[Example]]:
-    """Group the examples that share a source or a target sentence (union-find)."""
-    parent: dict[_Sentence, _Sentence] = {}
+def connected(pairs: Iterable[tuple[Hashable, Hashable]]) -> list[list[int]]:
+    """Group the pairs that share a source or a target, directly or through others (union-find).
 
-    def root(sentence: _Sentence) -> _Sentence:
-        parent.setdefault(sentence, sentence)
-        while parent[sentence] != sentence:
-            parent[sentence] = parent[parent[sentence]]  # halve the path for the next search
-            sentence = parent[sentence]
-        return sentence
+    Parameters
+    ----------
+    pairs : iterable of (source, target)
+        Sentences, or what makes them the same sentence. A source never equals a target.
 
-    for example in examples:
-        parent[root(("source", example.source))] = root(("target", example.target))
-    groups: dict[_Sentence, list[Example]] = defaultdict(list)
-    for example in examples:
-        groups[root(("source", example.source))].append(example)
+    Returns
+    -------
+    groups : list of lists of int
+        Places of the pairs, in order; groups in the order of their first pair.
+
+    Examples
+    --------
+    >>> connected([("a", "A"), ("b", "B"), ("c", "A"), ("c", "C")])
+    [[0, 2, 3], [1]]
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    parent: dict[_Side, _Side] = {}
+
+    def root(side: _Side) -> _Side:
+        parent.setdefault(side, side)
+        while parent[side] != side:
+            parent[side] = parent[parent[side]]  # halve the path for the next search
+            side = parent[side]
+        return side
+
+    sources: list[_Side] = []
+    for source, target in pairs:
+        sources.append(("source", source))
+        parent[root(sources[-1])] = root(("target", target))
+    groups: dict[_Side, list[int]] = defaultdict(list)
+    for place, side in enumerate(sources):
+        groups[root(side)].append(place)
     return list(groups.values())
 
 

@@ -6,7 +6,8 @@ the fast path for training: finished rows are dropped, nothing is computed at pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu.modules import ATTENTIONS, DecoderStep, Encoder, Memory
-
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
+from seq2seq_edu.special import BOS as BOS  # a model's users need them
+from seq2seq_edu.special import EOS as EOS
+from seq2seq_edu.special import PAD as PAD
+from seq2seq_edu.special import UNK as UNK
 
 
 @dataclass(frozen=True)
@@ -282,3 +285,25 @@ class Seq2Seq(nn.Module):
         both = torch.cat([all_states, context], dim=-1)
         flat = pack_padded_sequence(both, torch.tensor(tgt_lengths), batch_first=True).data
         return self.readout(torch.cat([flat, packed], dim=-1))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode (no dropout) for a block, and back to its mode after it or an error.
+
+    Parameters
+    ----------
+    model : Module
+        A model in either mode.
+
+    Yields
+    ------
+    None
+        Nothing: the model is what the block works with.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

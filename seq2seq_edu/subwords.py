@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import sentencepiece
 
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
-SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
+from seq2seq_edu.special import BOS, EOS, PAD, SPECIAL, UNK
+
 SPACE = "▁"  # how sentencepiece writes the space before a word (U+2581)
 FORMAT = "seq2seq_edu subwords 1"
 SPECIAL_PIECES: dict[str, Any] = {  # in sentencepiece's own words

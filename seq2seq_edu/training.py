@@ -7,7 +7,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,9 +20,10 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu.batching import Batch, IdPair, Text, length_buckets, make_batch
 from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from seq2seq_edu.model import Seq2Seq
+from seq2seq_edu.model import Seq2Seq, evaluating
 
 Record = dict[str, float]
+Loss = Callable[[Seq2Seq, Batch, float], Tensor]  # of a batch, with label smoothing
 UNTRAINED = {"step": 0, "tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0, "best": math.inf}
 
 
@@ -198,14 +199,13 @@ def validate(model: Seq2Seq, pairs: Sequence[IdPair], tokens: int = 4000) -> flo
     """
     if not pairs:
         raise ValueError("there are no pairs to measure the loss on")
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     total, count = 0.0, 0
-    for index in length_buckets(pairs, tokens, (0,)):
-        batch = make_batch([pairs[k] for k in index]).to(device)
-        total += float(loss_fast(model, batch)) * sum(batch.tgt_lengths)
-        count += sum(batch.tgt_lengths)
-    model.train(was_training)
+    with evaluating(model):
+        for index in length_buckets(pairs, tokens, (0,)):
+            batch = make_batch([pairs[k] for k in index]).to(device)
+            total += float(loss_fast(model, batch)) * sum(batch.tgt_lengths)
+            count += sum(batch.tgt_lengths)
     return total / count
 
 
@@ -340,7 +340,8 @@ def train(
     model.to(pick_device(config.device)).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), fused=True)
     total = count_steps(pairs, config)
-    keeper = Keeper(model, optimizer, folder, texts, dict(about or {}), _fingerprint(pairs, config))
+    settings = {} if folder is None else _fingerprint(pairs, config)
+    keeper = Keeper(model, optimizer, folder, texts, dict(about or {}), settings)
     run = _Run(model, optimizer, config, total, keeper, keeper.restore() if resume else dict(UNTRAINED))
     try:
         for step in _steps(pairs, config, run.progress["step"], total):
@@ -440,7 +441,11 @@ class _Run:
 
 
 def update(
-    model: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig
+    model: Seq2Seq,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: TrainConfig,
+    loss: Loss = loss_fast,
 ) -> tuple[Tensor, Tensor]:
     """Take one optimiser step: loss, gradient, clipping, new parameters.
 
@@ -454,6 +459,8 @@ def update(
         On the model's device.
     config : TrainConfig
         Its ``label_smoothing``, ``clip`` and ``precision``.
+    loss : function
+        Which path computes the loss; all give the same.
 
     Returns
     -------
@@ -464,11 +471,11 @@ def update(
     """
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(batch.src.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        loss = loss_fast(model, batch, config.label_smoothing)
-    loss.backward()
+        value = loss(model, batch, config.label_smoothing)
+    value.backward()
     gradient = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     optimizer.step()
-    return loss.detach(), gradient
+    return value.detach(), gradient
 
 
 def _fingerprint(pairs: Sequence[IdPair], config: TrainConfig) -> dict[str, Any]:

@@ -195,9 +195,9 @@ BUGS = (
         "mean of the means of batches",
         "training.py",
         """total += float(loss_fast(model, batch)) * sum(batch.tgt_lengths)
-        count += sum(batch.tgt_lengths)""",
+            count += sum(batch.tgt_lengths)""",
         """total += float(loss_fast(model, batch))
-        count += 1""",
+            count += 1""",
         "test_training.py::test_validation_does_not_depend_on_the_batches",
     ),
     Bug(
@@ -233,7 +233,7 @@ BUGS = (
     ),
     Bug(
         "dropout left on at evaluation",
-        "decoding.py",
+        "model.py",
         "    model.eval()\n",
         "",
         "test_decoding.py::test_dropout_is_off_and_the_mode_is_put_back",

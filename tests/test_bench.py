@@ -63,7 +63,7 @@ def test_the_table_of_a_small_run() -> None:
 
 
 def test_paths_that_disagree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = bench.Path("wrong", lambda model, batch: loss_fast(model, batch) * 1.001)
+    wrong = bench.Path("wrong", lambda model, batch, smoothing: loss_fast(model, batch, smoothing) * 1.001)
     monkeypatch.setattr(bench, "PATHS", (*bench.PATHS[:2], wrong))
     with pytest.raises(ValueError, match="different losses .*timing is useless"):
         bench.run(rounds=1, widths=SMALL, sentences=5)

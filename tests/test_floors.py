@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "seq2seq_edu"
 FLOORS = {
     # 1: NumPy, generated data, real data, figures; nothing of PyTorch
     "equations": 1, "gradients": 1.1,
-    "examples": 1, "dates": 1.1, "tasks": 1.2,
+    "special": 1, "examples": 1, "dates": 1.1, "tasks": 1.2,
     "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2,
-    "subwords": 1, "corpora": 1.1, "drawing": 1, "plots": 1.1,
+    "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1,
     # 2 to 6: PyTorch, from one attention step to a score
     "modules": 2, "model": 3, "batching": 4, "checkpoints": 4.1, "training": 5,
     "decoding": 6, "evaluation": 6,
