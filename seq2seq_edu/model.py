@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +36,9 @@ class ModelConfig:
         Widths of embeddings, encoder states (both directions together), decoder state, attention layer.
     d_r : int
         Width of the narrow readout between the decoder and the vocabulary.
-    readout : {"narrow", "wide"}
-        "narrow" maps [s_t; c_t; E y_{t-1}] to d_r features, then to the vocabulary; "wide" goes directly.
+    readout : {"narrow", "wide", "state"}
+        "narrow" maps [s_t; c_t; E y_{t-1}] to d_r features, then to the vocabulary; "wide" goes directly;
+        "state" goes from s_t alone (Bahdanau's order only: there c_t is in s_t already).
     bidirectional : bool
         Whether the encoder also reads right to left.
     dropout : float
@@ -67,8 +68,13 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.attention not in ATTENTIONS:
             raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}; got {self.attention!r}")
-        if self.readout not in ("narrow", "wide"):
-            raise ValueError(f"readout must be 'narrow' or 'wide'; got {self.readout!r}")
+        if self.readout not in ("narrow", "wide", "state"):
+            raise ValueError(f"readout must be 'narrow', 'wide' or 'state'; got {self.readout!r}")
+        if self.readout == "state" and ATTENTIONS[self.attention].query_state == "current":
+            raise ValueError(
+                f"readout 'state' would never use the context of {self.attention!r} attention, which comes "
+                "after s_t: choose 'narrow' or 'wide'"
+            )
         for name in ("source_vocab", "target_vocab", "d_e", "d_h", "d_s", "d_a", "d_r"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
@@ -108,7 +114,111 @@ class Readout(nn.Module):
         return torch.tanh(self.W_c(joined))
 
 
-class Seq2Seq(nn.Module):
+class EncoderDecoder(nn.Module):
+    """Say what training, decoding and scoring ask of a model; a subclass gives four methods.
+
+    ``encode`` reads the source once, ``step`` writes one token, ``readouts`` computes what all steps of a
+    training batch need at once, ``logits`` maps that to the vocabulary. A state is a Tensor with one row a
+    sentence, so that search can drop and reorder rows without knowing the model.
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+
+    config: Any
+
+    def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
+        """Read the source (B, n) once; return what the decoder looks at, and its first state."""
+        raise NotImplementedError
+
+    def step(self, y_prev: Tensor, state: Tensor, memory: Memory) -> Step:
+        """Go from the last token (ids, shape (B,)) and state to the scores of the next token."""
+        raise NotImplementedError
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Map readout features to next-token scores (..., V)."""
+        raise NotImplementedError
+
+    def readouts(
+        self,
+        src: Tensor,
+        src_mask: Tensor,
+        tgt_in: Tensor,
+        tgt_lengths: Sequence[int],
+        src_lengths: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Return the features of all real target positions, as ``pack_padded_sequence`` orders them."""
+        raise NotImplementedError
+
+    def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Run the plain path with teacher forcing: one step after the other.
+
+        Parameters
+        ----------
+        src, src_mask : Tensors of shape (B, n)
+            Source ids and True at real tokens; each row ends with eos before its padding.
+        tgt_in : int Tensor of shape (B, m)
+            Gold target ids, shifted: starts with bos.
+
+        Returns
+        -------
+        logits : Tensor of shape (B, m, V)
+            Row t scores the token after ``tgt_in[:, t]``.
+        alignment : Tensor of shape (B, m, n), or None without attention
+            The weights of every step.
+        """
+        memory, state = self.encode(src, src_mask)
+        logits, alignment = [], []
+        for y_prev in tgt_in.unbind(dim=1):
+            step = self.step(y_prev, state, memory)
+            state = step.state
+            logits.append(step.logits)
+            alignment.append(step.weights)
+        weights = [w for w in alignment if w is not None]
+        return torch.stack(logits, dim=1), torch.stack(weights, dim=1) if weights else None
+
+
+def start_small(table: nn.Embedding) -> None:
+    """Draw token vectors of length about 1; the one of pad stays zero.
+
+    Parameters
+    ----------
+    table : Embedding
+        Changed in place.
+    """
+    nn.init.normal_(table.weight, std=table.embedding_dim**-0.5)
+    nn.init.zeros_(table.weight[PAD])
+
+
+def count_real(src_mask: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Count the real tokens of each row of a source.
+
+    Parameters
+    ----------
+    src_mask : bool Tensor of shape (B, n)
+        True at real tokens.
+    lengths : int Tensor of shape (B,) on the CPU, optional
+        The counts, if they are known (saves a wait for the GPU).
+
+    Returns
+    -------
+    lengths : int Tensor of shape (B,)
+        On the CPU, each at least 1.
+
+    Raises
+    ------
+    ValueError
+        If a row has no real token.
+    """
+    if lengths is None:
+        lengths = src_mask.sum(dim=1).cpu()
+    if int(lengths.min()) < 1:
+        raise ValueError(f"row {int(lengths.argmin())} of the source has no real token: drop empty sentences")
+    return lengths
+
+
+class Seq2Seq(EncoderDecoder):
     r"""Translate one sequence into another with an encoder, attention and a decoder.
 
     .. math:: p(y_t \mid y_{<t}, x) = \mathrm{softmax}(W_o \tilde{s}_t), \quad s_0 = \tanh(W_s h_n)
@@ -141,14 +251,13 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(c.d_e, c.d_h, c.bidirectional)
         self.decoder = DecoderStep(c.d_e, c.d_h, c.d_s, ATTENTIONS[c.attention](c.d_s, c.d_h, c.d_a))
         self.W_s = nn.Linear(c.d_h, c.d_s)
-        joined = c.d_s + c.d_h + c.d_e
+        joined = c.d_s if c.readout == "state" else c.d_s + c.d_h + c.d_e
         narrow = c.readout == "narrow"
         self.readout = Readout(joined, c.d_r) if narrow else nn.Identity()
         self.W_o = nn.Linear(c.d_r if narrow else joined, c.target_vocab)
         self.dropout = nn.Dropout(c.dropout)
         for table in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(table.weight, std=c.d_e**-0.5)
-            nn.init.zeros_(table.weight[PAD])
+            start_small(table)
         if c.share_embeddings:
             self.source_embedding.weight = self.target_embedding.weight
             self.W_o.weight = self.target_embedding.weight
@@ -177,12 +286,7 @@ class Seq2Seq(nn.Module):
         ValueError
             If a row has no real token.
         """
-        if lengths is None:
-            lengths = src_mask.sum(dim=1).cpu()
-        if int(lengths.min()) < 1:
-            raise ValueError(
-                f"row {int(lengths.argmin())} of the source has no real token: drop empty sentences"
-            )
+        lengths = count_real(src_mask, lengths)
         embedded = self.dropout(self.source_embedding(src))
         encoder_states, final_state = self.encoder(embedded, src_mask, lengths)
         memory = self.decoder.attention.memory(encoder_states, src_mask, final_state)
@@ -196,38 +300,13 @@ class Seq2Seq(nn.Module):
 
     def join(self, state: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
         """Return the features (..., d_r) that the vocabulary layer reads."""
+        if self.config.readout == "state":
+            return state
         return self.readout(torch.cat([state, context, embedded], dim=-1))
 
     def logits(self, features: Tensor) -> Tensor:
         """Map readout features to next-token scores (..., V)."""
         return self.W_o(self.dropout(features))
-
-    def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Run the plain path with teacher forcing: one step after the other.
-
-        Parameters
-        ----------
-        src, src_mask : Tensors of shape (B, n)
-            As for :meth:`encode`.
-        tgt_in : int Tensor of shape (B, m)
-            Gold target ids, shifted: starts with bos.
-
-        Returns
-        -------
-        logits : Tensor of shape (B, m, V)
-            Row t scores the token after ``tgt_in[:, t]``.
-        alignment : Tensor of shape (B, m, n), or None without attention
-            The weights of every step.
-        """
-        memory, state = self.encode(src, src_mask)
-        logits, alignment = [], []
-        for y_prev in tgt_in.unbind(dim=1):
-            step = self.step(y_prev, state, memory)
-            state = step.state
-            logits.append(step.logits)
-            alignment.append(step.weights)
-        weights = [w for w in alignment if w is not None]
-        return torch.stack(logits, dim=1), torch.stack(weights, dim=1) if weights else None
 
     def readouts(
         self,
@@ -254,7 +333,7 @@ class Seq2Seq(nn.Module):
 
         Returns
         -------
-        features : Tensor of shape (N, d_r), or (N, d_s + d_h + d_e) with a wide readout
+        features : Tensor of shape (N, d_r); with a wide readout (N, d_s + d_h + d_e), of the state (N, d_s)
             N = sum of ``tgt_lengths``; time-major, as ``pack_padded_sequence`` orders them.
 
         Raises

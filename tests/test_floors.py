@@ -16,7 +16,7 @@ FLOORS = {
     "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2,
     "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1,
     # 2 to 6: PyTorch, from one attention step to a score
-    "modules": 2, "model": 3, "batching": 4, "checkpoints": 4.1, "training": 5,
+    "modules": 2, "model": 3, "transformer": 3.1, "batching": 4, "checkpoints": 4.1, "training": 5,
     "decoding": 6, "evaluation": 6,
     # 7 to 9: what puts it together
     "recipes": 7, "runs": 7.1, "bench": 7.1, "doctor": 9, "cli": 9.1,

@@ -260,7 +260,7 @@ def test_dropout_is_for_training_only() -> None:
     ("changes", "words"),
     [
         ({"attention": "soft"}, "one of none, additive, dot, general, scaled; got 'soft'"),
-        ({"readout": "broad"}, "'narrow' or 'wide'; got 'broad'"),
+        ({"readout": "broad"}, "'narrow', 'wide' or 'state'; got 'broad'"),
         ({"d_s": 0}, "d_s must be at least 1; got 0"),
         ({"target_vocab": -3}, "target_vocab must be at least 1; got -3"),
         ({"dropout": 1.0}, r"probability in \[0, 1\); got 1.0"),
