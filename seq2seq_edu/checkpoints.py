@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from seq2seq_edu.batching import Text, Vocabulary
-from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.model import EncoderDecoder, ModelConfig, Seq2Seq
 from seq2seq_edu.subwords import Subwords
+from seq2seq_edu.transformer import Transformer, TransformerConfig
 
 FORMAT, VERSION = "seq2seq-edu", "1"
 KINDS: dict[str, type[Vocabulary] | type[Subwords]] = {"words": Vocabulary, "subwords": Subwords}
+MODELS: dict[str, Callable[[dict[str, Any]], EncoderDecoder]] = {  # how each kind is built from its settings
+    Seq2Seq.kind: lambda settings: Seq2Seq(ModelConfig(**settings)),
+    Transformer.kind: lambda settings: Transformer(TransformerConfig(**settings)),
+}
 
 
 class CheckpointError(ValueError):
@@ -36,7 +41,7 @@ class Checkpoint:
     there for resuming, and empty in a file that is only for translating.
     """
 
-    model: Seq2Seq
+    model: EncoderDecoder
     source_text: Text
     target_text: Text
     about: dict[str, Any]
@@ -80,7 +85,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def save_checkpoint(
     path: Path,
-    model: Seq2Seq,
+    model: EncoderDecoder,
     source_text: Text,
     target_text: Text,
     *,
@@ -95,8 +100,9 @@ def save_checkpoint(
     ----------
     path : Path
         The file; ends with ``.safetensors``.
-    model : Seq2Seq
-        Its parameters are stored once each (tied ones are tied again on loading).
+    model : EncoderDecoder
+        Seq2Seq or Transformer: the file says which. Its parameters are stored once each (tied ones are tied
+        again on loading).
     source_text, target_text : Text
         Vocabulary or Subwords of either side.
     about : mapping, optional
@@ -119,6 +125,7 @@ def save_checkpoint(
     metadata = {
         "format": FORMAT,
         "version": VERSION,
+        "model": model.kind,
         "config": json.dumps(asdict(model.config)),
         "kinds": json.dumps([source_text.kind, target_text.kind]),
         "about": json.dumps(dict(about or {})),
@@ -164,7 +171,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{VERSION}: install the release that wrote it, or train again"
         )
     try:
-        model = Seq2Seq(ModelConfig(**json.loads(metadata["config"])))
+        build = MODELS[metadata.get("model", Seq2Seq.kind)]  # the first files did not say
+        model = build(json.loads(metadata["config"]))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(_fitting(tensors.pop(f"model.{name}"), parameter))
@@ -180,6 +188,31 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         ) from error
     optimizer = {name.removeprefix("optimizer."): t for name, t in tensors.items()}
     return Checkpoint(model.eval(), source, target, about, progress, optimizer)
+
+
+def load_progress(path: Path) -> dict[str, Any]:
+    """Read how far the training had come that wrote a checkpoint, without loading its tensors.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    progress : dict
+        As given to :func:`save_checkpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or holds no progress.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["progress"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not tell how far it came ({error}): train again") from error
 
 
 def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +126,7 @@ class EncoderDecoder(nn.Module):
     Taught in: train_and_look.
     """
 
+    kind: ClassVar[str]  # the name of the class in a checkpoint
     config: Any
 
     def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
@@ -218,6 +219,23 @@ def count_real(src_mask: Tensor, lengths: Tensor | None = None) -> Tensor:
     return lengths
 
 
+def check_sorted(tgt_lengths: Sequence[int]) -> None:
+    """Refuse a batch whose rows are not sorted by target length, longest first.
+
+    Parameters
+    ----------
+    tgt_lengths : sequence of B ints
+        Real target tokens of each row.
+
+    Raises
+    ------
+    ValueError
+        If a row is longer than the one before it.
+    """
+    if any(a < b for a, b in zip(tgt_lengths, tgt_lengths[1:], strict=False)):
+        raise ValueError("rows must be sorted by target length, longest first: batching.make_batch does it")
+
+
 class Seq2Seq(EncoderDecoder):
     r"""Translate one sequence into another with an encoder, attention and a decoder.
 
@@ -242,6 +260,8 @@ class Seq2Seq(EncoderDecoder):
     (the paper takes the backward one), and the readout is a tanh layer (the paper's is a maxout).
     Taught in: train_and_look.
     """
+
+    kind = "seq2seq"
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -341,10 +361,7 @@ class Seq2Seq(EncoderDecoder):
         ValueError
             If rows are not sorted by target length, longest first.
         """
-        if any(a < b for a, b in zip(tgt_lengths, tgt_lengths[1:], strict=False)):
-            raise ValueError(
-                "rows must be sorted by target length, longest first: batching.make_batch does it"
-            )
+        check_sorted(tgt_lengths)
         memory, state = self.encode(src, src_mask, None if src_lengths is None else torch.tensor(src_lengths))
         embedded = self.dropout(self.target_embedding(tgt_in))
         alive = [sum(length > t for length in tgt_lengths) for t in range(max(tgt_lengths))]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from seq2seq_edu.model import EncoderDecoder, Step, count_real, start_small
+from seq2seq_edu.model import EncoderDecoder, Step, check_sorted, count_real, start_small
 from seq2seq_edu.modules import Memory
 from seq2seq_edu.special import PAD
 
@@ -133,8 +133,8 @@ class MultiHeadAttention(nn.Module):
         self.W_q = nn.Linear(d_model, d_model)
         self.W_kv = nn.Linear(d_model, 2 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
-        for layer in (self.W_q, self.W_kv, self.W_o):
-            nn.init.xavier_uniform_(layer.weight, gain=1 if layer is not self.W_kv else math.sqrt(0.75))
+        for layer, gain in ((self.W_q, 0.5), (self.W_kv, 0.75), (self.W_o, 1.0)):  # as if W_q, W_kv were one
+            nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(gain))
             nn.init.zeros_(layer.bias)
 
     def keys_values(self, states: Tensor) -> Tensor:
@@ -173,6 +173,20 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
+class Dropout(nn.Dropout):
+    r"""Drop features in training, as PyTorch's, with a mask that a CPU draws several times faster.
+
+    .. math:: x_j \leftarrow \frac{x_j}{1 - p} [u_j < 1 - p], \qquad u_j \sim U(0, 1)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x to the same shape; each feature is zero with probability ``p``, else grows by 1 / (1 - p)."""
+        if not self.training or self.p == 0 or x.is_cuda:  # a GPU draws, masks and scales in one kernel
+            return super().forward(x)
+        kept = torch.rand(x.shape, device=x.device).lt_(1 - self.p)
+        return x * kept.div_(1 - self.p).to(x.dtype)
+
+
 class Layer(nn.Module):
     r"""Add to each position what its parts find, each part reading a normalised input.
 
@@ -192,10 +206,10 @@ class Layer(nn.Module):
         self.own = MultiHeadAttention(c.d_model, c.heads)
         self.source = MultiHeadAttention(c.d_model, c.heads) if decoder else None
         self.feed_forward = nn.Sequential(
-            nn.Linear(c.d_model, c.d_ff), nn.ReLU(), nn.Dropout(c.dropout), nn.Linear(c.d_ff, c.d_model)
+            nn.Linear(c.d_model, c.d_ff), nn.ReLU(), Dropout(c.dropout), nn.Linear(c.d_ff, c.d_model)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(c.d_model) for _ in range(3 if decoder else 2))
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = Dropout(c.dropout)
 
     def forward(
         self,
@@ -246,6 +260,8 @@ class Transformer(EncoderDecoder):
     Vaswani et al. (2017), arXiv:1706.03762; the norm before each part as in Xiong et al. (2020).
     """
 
+    kind = "transformer"
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = c = config
@@ -255,7 +271,7 @@ class Transformer(EncoderDecoder):
         self.decoder = nn.ModuleList(Layer(c, decoder=True) for _ in range(c.layers))
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(c.d_model), nn.LayerNorm(c.d_model)
         self.W_o = nn.Linear(c.d_model, c.target_vocab)
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = Dropout(c.dropout)
         for table in (self.source_embedding, self.target_embedding):
             start_small(table)
         if c.share_embeddings:
@@ -301,7 +317,7 @@ class Transformer(EncoderDecoder):
         mask = torch.ones(1, 1, 1, t + 1, dtype=torch.bool, device=x.device)
         x, new, weights = self._decode(x, mask, state, memory)
         features = self.decoder_norm(x).squeeze(1)
-        grown = torch.cat([state.to(new.dtype), new], dim=1)
+        grown = torch.cat([state.to(new[0].dtype), torch.stack(new, dim=2)], dim=1)
         return Step(self.logits(features), grown, features, weights.mean(dim=1).squeeze(1))
 
     def logits(self, features: Tensor) -> Tensor:
@@ -329,7 +345,13 @@ class Transformer(EncoderDecoder):
         -------
         features : Tensor of shape (N, d_model)
             N = sum of ``tgt_lengths``; time-major, as ``pack_padded_sequence`` orders them.
+
+        Raises
+        ------
+        ValueError
+            If rows are not sorted by target length, longest first.
         """
+        check_sorted(tgt_lengths)
         memory, _ = self.encode(src, src_mask, None if src_lengths is None else torch.tensor(src_lengths))
         m = tgt_in.shape[1]
         causal = torch.ones(m, m, dtype=torch.bool, device=src.device).tril()
@@ -339,16 +361,17 @@ class Transformer(EncoderDecoder):
 
     def _embed(self, table: nn.Embedding, ids: Tensor, start: int) -> Tensor:
         """Return token vectors (B, n, d_model), scaled up to the size of the positions added to them."""
-        d = self.config.d_model
-        return self.dropout(table(ids) * math.sqrt(d) + positions(start, ids.shape[1], d, ids.device))
+        d, tokens = self.config.d_model, table(ids)
+        where = positions(start, ids.shape[1], d, ids.device).to(tokens.dtype)
+        return self.dropout(tokens * math.sqrt(d) + where)
 
     def _decode(
         self, x: Tensor, mask: Tensor, past: Tensor | None, memory: Memory
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all layers of the decoder; return (B, m, d), new keys and values, weights of the last layer."""
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Run the decoder; return (B, m, d), new keys and values of each layer, weights of the last one."""
         made, weights, source_mask = [], x, memory.mask[:, None, None, :]
         for k, layer in enumerate(self.decoder):
             earlier = None if past is None else past[:, :, k]
             x, new, weights = layer(x, mask, earlier, memory.keys[:, :, k], source_mask)
             made.append(new)
-        return x, torch.stack(made, dim=2), weights
+        return x, made, weights

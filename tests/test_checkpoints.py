@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from seq2seq_edu.checkpoints import (
     save_checkpoint,
     write_whole,
 )
-from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.model import EncoderDecoder, ModelConfig, Seq2Seq
 from seq2seq_edu.subwords import Subwords
+from seq2seq_edu.transformer import Transformer, TransformerConfig
 
 SOURCE = Vocabulary(["ein", "Hund", "schläft", "狗", "."])
 TARGET = Vocabulary(["a", "dog", "sleeps"])
@@ -29,6 +31,13 @@ def tiny(source: Text = SOURCE, target: Text = TARGET, **changes: object) -> Seq
     """Build a small model for two vocabularies."""
     torch.manual_seed(0)
     return Seq2Seq(ModelConfig(len(source), len(target), **{**SIZES, **changes}))
+
+
+def small_transformer(source: Text = SOURCE, target: Text = TARGET, **changes: object) -> Transformer:
+    """Build a small Transformer for two vocabularies."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 10, "d_ff": 7, "layers": 3, "heads": 5}
+    return Transformer(TransformerConfig(len(source), len(target), **{**sizes, **changes}))
 
 
 def saved(folder: Path, **more: object) -> Path:
@@ -67,6 +76,38 @@ def test_a_checkpoint_gives_back_all_that_was_saved(tmp_path: Path) -> None:
     assert back.target_text.words == TARGET.words
     torch.testing.assert_close(back.optimizer, moments, rtol=0, atol=0)
     assert [file.name for file in path.parent.iterdir()] == ["run.safetensors"]
+
+
+@pytest.mark.parametrize("make", [tiny, small_transformer])
+def test_a_checkpoint_says_which_kind_of_model_it_holds(
+    tmp_path: Path, make: Callable[[], EncoderDecoder]
+) -> None:
+    path, model = tmp_path / "a.safetensors", make().eval()
+    save_checkpoint(path, model, SOURCE, TARGET)
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    assert json.loads(data[8 : 8 + size])["__metadata__"]["model"] == model.kind
+    assert model.kind == {Seq2Seq: "seq2seq", Transformer: "transformer"}[type(model)]
+    back = load_checkpoint(path).model
+    assert type(back) is type(model) and back.config == model.config
+    src, tgt_in = torch.tensor([[4, 7, 5, 2]]), torch.tensor([[1, 6, 5]])
+    torch.testing.assert_close(back(src, src != 0, tgt_in), model(src, src != 0, tgt_in), rtol=0, atol=0)
+
+
+def test_a_file_from_before_there_were_two_kinds_is_the_recurrent_one(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    rewrite(path, model="")
+    assert type(load_checkpoint(path).model) is Seq2Seq
+
+
+def test_tied_weights_of_a_transformer_are_tied_again(tmp_path: Path) -> None:
+    model = small_transformer(SOURCE, SOURCE, share_embeddings=True)
+    save_checkpoint(tmp_path / "a.safetensors", model, SOURCE, SOURCE)
+    back = load_checkpoint(tmp_path / "a.safetensors").model
+    assert isinstance(back, Transformer)
+    table = back.target_embedding.weight
+    assert back.W_o.weight is table and back.source_embedding.weight is table
+    assert torch.equal(table, model.W_o.weight)
 
 
 def test_tied_weights_are_stored_once_and_tied_again(tmp_path: Path) -> None:
@@ -154,6 +195,8 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         {"config": json.dumps({"source_vocab": 9, "target_vocab": 7, **SIZES, "attention": "soft"})},
         {"config": "{"},
         {"config": ""},
+        {"model": "transformer"},
+        {"model": "oracle"},
         {"kinds": json.dumps(["words", "letters"])},
         {"kinds": json.dumps(["words", "subwords"])},
         {"about": "none"},

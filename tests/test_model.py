@@ -1,5 +1,7 @@
 """The model: padding, batch and order change nothing, the future is never read, both paths agree."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu import equations
 from seq2seq_edu.batching import Batch, make_batch
-from seq2seq_edu.model import EOS, PAD, ModelConfig, Seq2Seq
-from seq2seq_edu.modules import ATTENTIONS
+from seq2seq_edu.model import EOS, PAD, EncoderDecoder, ModelConfig, Seq2Seq, Step
+from seq2seq_edu.modules import ATTENTIONS, Memory
 
 ALL = tuple(ATTENTIONS)
 SCORES = ALL[1:]
@@ -20,7 +22,14 @@ SHAPES = {
     "wide": {"readout": "wide"},
     "shared": {"share_embeddings": True, "target_vocab": 13, "d_r": 3},
     "one way": {"bidirectional": False},
+    "state": {"readout": "state"},
 }
+CASES = [
+    (attention, shape)
+    for attention in ALL
+    for shape in SHAPES
+    if shape != "state" or ATTENTIONS[attention].query_state == "previous"  # else it never uses the context
+]
 
 
 def tiny(attention: str, seed: int = 0, **changes: object) -> Seq2Seq:
@@ -50,8 +59,7 @@ def assert_same(one: object, other: object) -> None:
 # Padding, batch, order
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("attention", ALL)
+@pytest.mark.parametrize(("attention", "shape"), CASES)
 def test_extra_padding_changes_no_output(attention: str, shape: str) -> None:
     model = tiny(attention, **SHAPES[shape])
     assert_same(run(model, make_batch(PAIRS, extra_padding=5)), run(model, make_batch(PAIRS)))
@@ -174,8 +182,7 @@ def test_one_step_equals_the_equations() -> None:
 # Two paths
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("attention", ALL)
+@pytest.mark.parametrize(("attention", "shape"), CASES)
 def test_fast_path_gives_the_logits_of_the_plain_path(attention: str, shape: str) -> None:
     model, batch = tiny(attention, **SHAPES[shape]), make_batch(PAIRS, extra_padding=2)
     plain, _ = model(batch.src, batch.src_mask, batch.tgt_in)
@@ -191,6 +198,58 @@ def test_fast_path_refuses_rows_that_are_not_sorted() -> None:
         tiny("dot").readouts(batch.src, batch.src_mask, batch.tgt_in, [1, 2, 3, 7])
 
 
+def test_readout_of_the_state_is_one_product() -> None:
+    for attention in ("none", "additive"):
+        model, batch = tiny(attention, readout="state"), make_batch(PAIRS)
+        memory, state = model.encode(batch.src, batch.src_mask)
+        step = model.step(batch.tgt_in[:, 0], state, memory)
+        assert_same(step.logits, step.state @ model.W_o.weight.T + model.W_o.bias)
+        assert model.W_o.weight.shape == (11, 7) and not list(model.readout.parameters())
+        features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths)
+        assert features.shape == (sum(batch.tgt_lengths), 7)
+        assert_same(features[:4], step.state)  # time-major: the first step of every row comes first
+
+
+class Echo(EncoderDecoder):
+    """The smallest model: it scores the token just read by 1; its last score counts the tokens before."""
+
+    def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
+        return Memory(src, src, src_mask, src[:, 0]), torch.zeros(len(src), 1)
+
+    def step(self, y_prev: Tensor, state: Tensor, memory: Memory) -> Step:
+        logits = torch.nn.functional.one_hot(y_prev, 11) + 0.0
+        weights = None if self.config == "none" else memory.mask / memory.mask.sum(dim=1, keepdim=True)
+        return Step(torch.cat([logits, state], dim=1), state + 1, state, weights)
+
+
+@pytest.mark.parametrize("attention", ["none", "even"])
+def test_the_plain_path_stands_once_for_every_model(attention: str) -> None:
+    model, batch = Echo(), make_batch(PAIRS)
+    model.config = attention
+    logits, alignment = model(batch.src, batch.src_mask, batch.tgt_in)
+    assert torch.equal(logits[..., :11].argmax(dim=-1), batch.tgt_in)  # its input is the gold token
+    assert torch.equal(logits[..., 11], torch.arange(7.0).expand(4, 7))  # its state goes on
+    if attention == "none":
+        assert alignment is None
+    else:
+        assert_same(alignment, (batch.src_mask / batch.src_mask.sum(1, True)).unsqueeze(1).expand(-1, 7, -1))
+
+
+def test_a_model_without_its_four_methods_says_so() -> None:
+    model, src = EncoderDecoder(), torch.tensor([[5, EOS]])
+    lengths: Sequence[int] = [1]
+    calls = [
+        lambda: model.encode(src, src != PAD),
+        lambda: model.step(src[:, 0], src, Memory(src, src, src != PAD, src)),
+        lambda: model.logits(src),
+        lambda: model.readouts(src, src != PAD, src, lengths),
+        lambda: model(src, src != PAD, src),
+    ]
+    for call in calls:
+        with pytest.raises(NotImplementedError):
+            call()
+
+
 # Both directions, state, parameters
 
 
@@ -203,8 +262,7 @@ def test_both_directions_reach_the_decoder() -> None:
         assert (moved > 0) == bidirectional  # h_1 knows the third word only if someone reads from the right
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("attention", ALL)
+@pytest.mark.parametrize(("attention", "shape"), CASES)
 def test_gradients_reach_all_parameters(attention: str, shape: str) -> None:
     model, batch = tiny(attention, **SHAPES[shape]), make_batch(PAIRS)
     logits, _ = model(batch.src, batch.src_mask, batch.tgt_in)
@@ -253,6 +311,15 @@ def test_dropout_is_for_training_only() -> None:
     assert torch.equal(run(model, batch)[0][0], run(model, batch)[0][0])
 
 
+@pytest.mark.parametrize("readout", ["narrow", "wide", "state"])
+def test_dropout_before_the_vocabulary_acts_on_every_readout(readout: str) -> None:
+    model = tiny("additive", dropout=0.5, readout=readout)
+    features = torch.ones(3, model.W_o.in_features)
+    assert (model.logits(features) - model.logits(features)).abs().max() > 0
+    model.eval()
+    assert torch.equal(model.logits(features), model.W_o(features))
+
+
 # Bad settings
 
 
@@ -261,6 +328,12 @@ def test_dropout_is_for_training_only() -> None:
     [
         ({"attention": "soft"}, "one of none, additive, dot, general, scaled; got 'soft'"),
         ({"readout": "broad"}, "'narrow', 'wide' or 'state'; got 'broad'"),
+        (
+            {"attention": "dot", "readout": "state"},
+            "never use the context of 'dot' attention.*'narrow' or 'wide'",
+        ),
+        ({"attention": "general", "readout": "state"}, "never use the context of 'general'"),
+        ({"attention": "scaled", "readout": "state"}, "never use the context of 'scaled'"),
         ({"d_s": 0}, "d_s must be at least 1; got 0"),
         ({"target_vocab": -3}, "target_vocab must be at least 1; got -3"),
         ({"dropout": 1.0}, r"probability in \[0, 1\); got 1.0"),

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,12 @@ from seq2seq_edu import equations as eq
 from seq2seq_edu.batching import make_batch
 from seq2seq_edu.evaluation import alignment_error_rate
 from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.transformer import Transformer, TransformerConfig, positions
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "notation.md").read_text(encoding="utf-8")
 HEADER = ["symbol", "in code", "shape", "equation", "function", "test", "chapter"]
-SIZES = {"B": 2, "n": 3, "m": 5, "V": 11, "d_e": 7, "d_h": 17, "d_s": 13, "d_a": 19, "d_r": 23}
+SIZES = {"B": 2, "n": 3, "m": 5, "V": 11, "d_e": 7, "d_h": 17, "d_s": 13, "d_a": 19, "d_r": 23, "d_model": 10}
 
 
 class Row(NamedTuple):
@@ -166,10 +168,30 @@ def model_tensors():
     }
 
 
+def transformer_tensors():
+    """Return what the Transformer takes and returns, under the names of the table."""
+    sizes = {"d_model": SIZES["d_model"], "d_ff": 7, "layers": 3, "heads": 5, "dropout": 0.0}
+    model = Transformer(TransformerConfig(11, SIZES["V"], **sizes))
+    batch = make_batch([([4, 5], [6, 7, 8, 9]), ([6], [10])])
+    memory, state = model.encode(batch.src, batch.src_mask)
+    for y_prev in batch.tgt_in.unbind(dim=1):
+        state = model.step(y_prev, state, memory).state
+    return {
+        "positions": positions(0, SIZES["n"], SIZES["d_model"]),
+        "keys_values": memory.keys[:, :, 0],
+        "past": state[:, :, 0],
+    }
+
+
+def size(text):
+    """Return what one size of a shape comes to: `d_s`, or `2 d_model`."""
+    return math.prod(int(word) if word.isdigit() else SIZES[word] for word in text.split())
+
+
 def test_shapes_are_those_of_the_code():
-    numpy_side, torch_side = equations_arrays(), model_tensors()
+    numpy_side, torch_side = equations_arrays(), model_tensors() | transformer_tensors()
     for row in TABLE:
-        expected = tuple(SIZES[name] for name in re.findall(r"\w+", row.shape))
+        expected = tuple(size(part) for part in row.shape.strip("()").split(",") if part)
         shapes = {np.shape(array) for array in numpy_side.get(row.name, [])}
         if row.name in torch_side:
             shapes.add(tuple(torch_side[row.name].shape))
