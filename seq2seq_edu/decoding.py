@@ -1,46 +1,39 @@
-"""From scores to a sentence: greedy search in a batch, and a translator that takes and gives text."""
+"""From scores to a sentence: greedy search, sampling and beam search, each for a whole batch at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.batching import Text, pad
-from seq2seq_edu.checkpoints import Checkpoint
-from seq2seq_edu.model import Seq2Seq, evaluating
-from seq2seq_edu.special import BOS, EOS, PAD, UNK
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One decoded sequence.
-
-    ``ids`` are the tokens, eos included where it was reached; ``log_prob`` is the natural log-probability of
-    all of them; ``alignment`` (m, n) holds the weights of each step over the source (its eos included), or is
-    None without attention; ``finished`` is False where the length limit came before eos.
-    """
-
-    ids: list[int]
-    log_prob: float
-    alignment: np.ndarray | None
-    finished: bool
+from seq2seq_edu.model import EncoderDecoder, evaluating
+from seq2seq_edu.search_tree import Hypothesis as Hypothesis
+from seq2seq_edu.search_tree import Node as Node
+from seq2seq_edu.search_tree import check_length, check_search, next_log_probs, nodes, search
+from seq2seq_edu.special import BOS, EOS
 
 
 @dataclass
 class Trace:
-    """What greedy search has collected for one sentence so far."""
+    """What a walk of one path has collected for one sentence so far."""
 
     ids: list[int] = field(default_factory=list)
     log_prob: float = 0.0
     weights: list[np.ndarray] = field(default_factory=list)
 
+    def hypothesis(self) -> Hypothesis:
+        """Put it together."""
+        alignment = np.stack(self.weights) if self.weights else None
+        score = self.log_prob / len(self.ids)
+        return Hypothesis(self.ids, self.log_prob, alignment, self.ids[-1] == EOS, score)
+
 
 @torch.no_grad()
-def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100) -> list[Hypothesis]:
+def greedy(model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int = 100) -> list[Hypothesis]:
     r"""Take the most probable token at every step, for a batch of sentences at once.
 
     .. math:: y_t = \arg\max_y p(y \mid y_{<t}, x)
@@ -50,7 +43,7 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         Put in evaluation mode for the call, and back afterwards.
     src, src_mask : Tensors of shape (B, n)
         Source ids, each row ending with eos before its padding, and True at real tokens.
@@ -71,148 +64,278 @@ def greedy(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int = 100)
     ----------
     Taught in: train_and_look.
     """
-    if max_length < 1:
-        raise ValueError(f"max_length must be at least 1 token; got {max_length}")
+    check_length(max_length)
     with evaluating(model):
-        traces = _search(model, src, src_mask, max_length)
-    return [
-        Hypothesis(t.ids, t.log_prob, np.stack(t.weights) if t.weights else None, t.ids[-1] == EOS)
-        for t in traces
-    ]
+        return _walk(model, src, src_mask, max_length, lambda log_probs, alive, t: log_probs.argmax(dim=-1))
 
 
-def _search(model: Seq2Seq, src: Tensor, src_mask: Tensor, max_length: int) -> list[Trace]:
-    """Take the best token of every unfinished row, step by step."""
+@torch.no_grad()
+def sample(
+    model: EncoderDecoder,
+    src: Tensor,
+    src_mask: Tensor,
+    *,
+    seed: int | Sequence[int],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    max_length: int = 100,
+) -> list[Hypothesis]:
+    r"""Draw every token at random, as probable as the model says, for a batch of sentences at once.
+
+    .. math:: y_t \sim \mathrm{softmax}(\log p(y \mid y_{<t}, x) / T)
+
+    A temperature T below 1 makes probable tokens more probable (towards 0: greedy), above 1 less so. Each
+    sentence has random numbers of its own, so that its output depends on its seed alone, not on its batch.
+
+    Parameters
+    ----------
+    model, src, src_mask, max_length
+        As for :func:`greedy`.
+    seed : int, or sequence of B ints
+        One a sentence; an int s means s, s + 1, s + 2, ... down the rows.
+    temperature : float
+        T, above 0.
+    top_k : int, optional
+        Draw among the k most probable tokens only (default: all).
+
+    Returns
+    -------
+    hypotheses : list of B Hypothesis
+        ``log_prob`` is what the model says, whatever the temperature and top_k.
+
+    Raises
+    ------
+    ValueError
+        If a setting makes no sense, the seeds are not one a sentence, or a row of ``src`` is all padding.
+
+    References
+    ----------
+    Ackley, Hinton and Sejnowski (1985), doi:10.1207/s15516709cog0901_7 (temperature); Fan, Lewis and Dauphin
+    (2018), arXiv:1805.04833 (top k).
+    """
+    check_length(max_length)
+    _check_sampling(temperature, top_k, model.config.target_vocab)
+    seeds = [seed + row for row in range(len(src))] if isinstance(seed, int) else list(seed)
+    if len(seeds) != len(src):
+        raise ValueError(f"give one number, or one seed a sentence: {len(src)} rows but {len(seeds)} seeds")
+    uniform = torch.stack([_uniform(s, max_length) for s in seeds]).to(src.device) if seeds else src
+
+    def draw(log_probs: Tensor, alive: Tensor, t: int) -> Tensor:
+        return _draw(log_probs, uniform[alive, t], temperature, top_k)
+
+    with evaluating(model):
+        return _walk(model, src, src_mask, max_length, draw)
+
+
+def _check_sampling(temperature: float, top_k: int | None, vocabulary: int) -> None:
+    """Refuse settings that no draw can have."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(
+            f"temperature must be a number above 0 (for the limit 0 use greedy); got {temperature}"
+        )
+    if top_k is not None and not 1 <= top_k <= vocabulary:
+        raise ValueError(f"top_k must be from 1 to the {vocabulary} tokens of the vocabulary; got {top_k}")
+
+
+def _uniform(seed: int, count: int) -> Tensor:
+    """Return the random numbers of one sentence, in [0, 1), one a step."""
+    return torch.rand(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
+    """Turn one random number a row into one token a row, by the inverse of the distribution function."""
+    if top_k is not None:
+        values, tokens = log_probs.topk(top_k, dim=-1)
+    else:
+        values, tokens = log_probs, None
+    best = values.max(dim=-1, keepdim=True).values  # subtracted first: nothing overflows at a tiny T
+    sums = ((values - best).double() / temperature).exp().cumsum(dim=-1)  # (rows, k), not yet divided
+    index = torch.searchsorted(sums, uniform.unsqueeze(1) * sums[:, -1:], right=True)
+    index = index.clamp(max=values.shape[1] - 1)
+    return (index if tokens is None else tokens.gather(1, index)).squeeze(1)
+
+
+def _walk(
+    model: EncoderDecoder,
+    src: Tensor,
+    src_mask: Tensor,
+    max_length: int,
+    choose: Callable[[Tensor, Tensor, int], Tensor],
+) -> list[Hypothesis]:
+    """Follow one path a sentence; ``choose`` gets log-probabilities (rows, V), the rows' sentences and t."""
     memory, state = model.encode(src, src_mask)
     lengths = src_mask.sum(dim=1).tolist()
     traces = [Trace() for _ in lengths]
-    alive = list(range(len(lengths)))
-    y_prev = torch.full((len(alive),), BOS, device=src.device)
-    for _ in range(max_length):
+    alive = torch.arange(len(lengths), device=src.device)
+    y_prev = torch.full_like(alive, BOS)
+    for t in range(max_length):
         step = model.step(y_prev, state, memory)
-        log_probs = step.logits.float().log_softmax(dim=-1)
-        log_probs[:, [PAD, BOS]] = -torch.inf
-        best, y_prev = log_probs.max(dim=-1)
-        for row, (k, token, value) in enumerate(zip(alive, y_prev.tolist(), best.tolist(), strict=True)):
+        log_probs = next_log_probs(step.logits)
+        y_prev = choose(log_probs, alive, t)
+        chosen = log_probs.gather(1, y_prev.unsqueeze(1)).squeeze(1)
+        weights = None if step.weights is None else step.weights.cpu().numpy()
+        for row, (k, token, value) in enumerate(
+            zip(alive.tolist(), y_prev.tolist(), chosen.tolist(), strict=True)
+        ):
             traces[k].ids.append(token)
             traces[k].log_prob += value
-            if step.weights is not None:
-                traces[k].weights.append(step.weights[row, : lengths[k]].cpu().numpy())
+            if weights is not None:
+                traces[k].weights.append(weights[row, : lengths[k]])
         keep = (y_prev != EOS).nonzero().squeeze(1)
         if len(keep) == 0:
             break
         state = step.state
         if len(keep) < len(alive):
-            state, y_prev, memory = state[keep], y_prev[keep], memory.rows(keep)
-            alive = [alive[row] for row in keep.tolist()]
-    return traces
+            state, y_prev, memory, alive = state[keep], y_prev[keep], memory.rows(keep), alive[keep]
+    return [trace.hypothesis() for trace in traces]
 
 
-@dataclass(frozen=True)
-class Translation:
-    """A translated sentence: tokens of both sides (each with its final ``<eos>``) and the weights between.
+def beam(
+    model: EncoderDecoder,
+    src: Tensor,
+    src_mask: Tensor,
+    *,
+    width: int = 5,
+    length_penalty: float = 1.0,
+    max_length: int = 100,
+) -> list[Hypothesis]:
+    r"""Search with several open hypotheses and return the best one of each sentence.
 
-    ``alignment`` (m, n) has one row a target token and one column a source token, or is None without
-    attention; ``log_prob`` is a natural log-probability; ``finished`` is False where the length limit was
-    reached; ``unknown`` lists source tokens that the model has never seen.
-    """
+    .. math:: \mathrm{score}(y) = \frac{\log p(y \mid x)}{m^\alpha}
 
-    source_tokens: list[str]
-    target_tokens: list[str]
-    text: str
-    alignment: np.ndarray | None
-    log_prob: float
-    finished: bool
-    unknown: list[str]
-
-
-class Translator:
-    """Translate text with a model and its vocabularies.
+    m is the number of tokens, eos included, and alpha the length penalty: 0 compares sums, which favours
+    short outputs, 1 compares means. A width of 1 is greedy search; a width with room for every prefix is
+    exhaustive search. In between, a wider beam sees more and yet may return less: what it kept at one step
+    can crowd out what would have won later. :func:`seq2seq_edu.search_tree.search` states when it stops.
 
     Parameters
     ----------
-    model : Seq2Seq
-        A trained model.
-    source_text, target_text : Text
-        What turns text into ids and back, on either side.
+    model, src, src_mask, max_length
+        As for :func:`greedy`.
+    width : int
+        Open hypotheses a sentence.
+    length_penalty : float
+        Alpha, from 0 up.
+
+    Returns
+    -------
+    hypotheses : list of B Hypothesis
+        In the order of the rows. One that the length limit cut (``finished`` is False) is returned only where
+        no other had finished.
+
+    Raises
+    ------
+    ValueError
+        If a setting makes no sense or a row of ``src`` is all padding.
 
     References
     ----------
-    Taught in: real_translation.
+    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
     """
+    best = _best(model, src, src_mask, width, length_penalty, max_length, wanted=1)
+    return [hypotheses[0] for hypotheses in best]
 
-    def __init__(self, model: Seq2Seq, source_text: Text, target_text: Text) -> None:
-        self.model, self.source_text, self.target_text = model, source_text, target_text
 
-    @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Translator:
-        """Make a translator of a loaded checkpoint."""
-        return cls(checkpoint.model, checkpoint.source_text, checkpoint.target_text)
+def n_best(
+    model: EncoderDecoder,
+    src: Tensor,
+    src_mask: Tensor,
+    *,
+    width: int = 5,
+    length_penalty: float = 1.0,
+    max_length: int = 100,
+) -> list[list[Hypothesis]]:
+    """Search as :func:`beam` does and return the best ``width`` hypotheses of each sentence.
 
-    def translate(
-        self, sentences: Sequence[str], *, batch_size: int = 64, max_source: int = 200, max_length: int = 100
-    ) -> list[Translation]:
-        """Translate sentences, in batches of similar length.
+    Parameters
+    ----------
+    model, src, src_mask, width, length_penalty, max_length
+        As for :func:`beam`.
 
-        Parameters
-        ----------
-        sentences : sequence of str
-            One sentence each.
-        batch_size : int
-            Sentences decoded together; changes no result.
-        max_source : int
-            Most source tokens that are accepted.
-        max_length : int
-            Most target tokens.
+    Returns
+    -------
+    hypotheses : list of B lists of Hypothesis
+        Best score first, those that the length limit cut after all others; no two have the same tokens. Fewer
+        than ``width`` only where fewer exist.
 
-        Returns
-        -------
-        translations : list of Translation
-            In the order of ``sentences``.
+    Raises
+    ------
+    ValueError
+        As :func:`beam`.
+    """
+    return _best(model, src, src_mask, width, length_penalty, max_length, wanted=width)
 
-        Raises
-        ------
-        ValueError
-            If a sentence is empty, too long, or has no token that the model knows; the message says which.
-        """
-        sources = [self.check(k, s, max_source) for k, s in enumerate(sentences)]
-        order = sorted(range(len(sources)), key=lambda k: len(sources[k]))
-        device = next(self.model.parameters()).device
-        done: dict[int, Translation] = {}
-        for start in range(0, len(order), batch_size):
-            part = order[start : start + batch_size]
-            src = pad([sources[k] for k in part]).to(device)
-            for k, hypothesis in zip(part, greedy(self.model, src, src != PAD, max_length), strict=True):
-                done[k] = self.explain(sentences[k], sources[k], hypothesis)
-        return [done[k] for k in range(len(sources))]
 
-    def check(self, number: int, sentence: str, max_source: int) -> list[int]:
-        """Return the ids of a sentence, eos included, or say what is wrong with it."""
-        ids = self.source_text.encode(sentence)
-        shown = sentence if len(sentence) <= 40 else sentence[:40] + "..."
-        if not ids:
-            raise ValueError(f"sentence {number + 1} is empty: give at least one word")
-        if not any(i != UNK and self.source_text.decode([i]).strip() for i in ids):  # a blank is no word
-            raise ValueError(
-                f"sentence {number + 1} ({shown!r}) has only words that the model has never seen: "
-                "is it in the source language?"
-            )
-        if len(ids) > max_source:
-            raise ValueError(
-                f"sentence {number + 1} ({shown!r}) has {len(ids)} tokens, more than the limit of "
-                f"{max_source}: split it into sentences"
-            )
-        return [*ids, EOS]
-
-    def explain(self, sentence: str, source: list[int], hypothesis: Hypothesis) -> Translation:
-        """Put a hypothesis into words."""
-        unknown = self.source_text.tokens([i for i in source if i == UNK])
-        return Translation(
-            self.source_text.tokens(source),
-            self.target_text.tokens(hypothesis.ids),
-            self.target_text.decode(hypothesis.ids),
-            hypothesis.alignment,
-            hypothesis.log_prob,
-            hypothesis.finished,
-            unknown,
+@torch.no_grad()
+def _best(
+    model: EncoderDecoder,
+    src: Tensor,
+    src_mask: Tensor,
+    width: int,
+    length_penalty: float,
+    max_length: int,
+    wanted: int,
+) -> list[list[Hypothesis]]:
+    """Search and read off the ``wanted`` best of each sentence."""
+    check_search(model, width, length_penalty, max_length)
+    with evaluating(model):
+        found = search(
+            model,
+            src,
+            src_mask,
+            width=width,
+            length_penalty=length_penalty,
+            max_length=max_length,
+            wanted=wanted,
         )
+    return found.best(wanted, src_mask.sum(dim=1).tolist())
+
+
+@torch.no_grad()
+def tree(
+    model: EncoderDecoder,
+    src_row: Tensor,
+    src_mask_row: Tensor,
+    *,
+    width: int = 5,
+    length_penalty: float = 1.0,
+    max_length: int = 100,
+) -> list[Node]:
+    """Search as :func:`beam` does for one sentence and return every candidate that it ranked.
+
+    Parameters
+    ----------
+    model, width, length_penalty, max_length
+        As for :func:`beam`.
+    src_row, src_mask_row : Tensors of shape (n,)
+        Source ids, ending with eos, and True at real tokens.
+
+    Returns
+    -------
+    nodes : list of Node
+        The root first, then step by step, best first; parents come before children, and ``nodes[i].id`` is i.
+        Plain numbers: ``dataclasses.asdict`` makes JSON of a node. The finished node with the highest score
+        ends the hypothesis that ``beam`` returns.
+
+    Raises
+    ------
+    ValueError
+        As :func:`beam`, or if there is more than one sentence.
+    """
+    if src_row.dim() != 1 or src_row.shape != src_mask_row.shape:
+        raise ValueError(
+            "tree wants one sentence, ids and mask of shape (n,); got "
+            f"{tuple(src_row.shape)} and {tuple(src_mask_row.shape)}"
+        )
+    check_search(model, width, length_penalty, max_length)
+    with evaluating(model):
+        found = search(
+            model,
+            src_row.unsqueeze(0),
+            src_mask_row.unsqueeze(0),
+            width=width,
+            length_penalty=length_penalty,
+            max_length=max_length,
+            wanted=1,
+        )
+    return list(nodes(found, length_penalty))
