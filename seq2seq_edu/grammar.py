@@ -96,7 +96,33 @@ def translate(sentence: Sentence) -> Example:
     ----------
     Written for this course. Taught in: train_and_look.
     """
-    phrase = _sentence(sentence)
+    return link(say(sentence))
+
+
+def link(phrase: Phrase) -> Example:
+    """Turn what is said in both languages into an example: the words, and the links as positions.
+
+    Parameters
+    ----------
+    phrase : Phrase
+        A whole sentence.
+
+    Returns
+    -------
+    example : Example
+        Source English, target Chinese.
+
+    Examples
+    --------
+    >>> hat = Word("hats")
+    >>> example = link(Phrase([Word("two"), hat], [Token("帽子", sure=(hat,))]))
+    >>> example.target, sorted(example.sure)
+    (('帽子',), [(0, 1)])
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
     position = {word: i for i, word in enumerate(phrase.english)}
     sure = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.sure}
     possible = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.possible}
@@ -135,8 +161,23 @@ def _words(text: str) -> list[Word]:
     return [Word(word) for word in text.split()]
 
 
-def _sentence(sentence: Sentence) -> Phrase:
-    """Order the phrases: subject verb object place time; in Chinese time subject place verb object."""
+def say(sentence: Sentence) -> Phrase:
+    """Order the phrases: subject verb object place time; in Chinese time subject place verb object.
+
+    Parameters
+    ----------
+    sentence : Sentence
+        What to say.
+
+    Returns
+    -------
+    phrase : Phrase
+        The sentence in both languages; each Chinese word knows its English words.
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
     subject, thing = _noun_phrase(sentence.subject), _noun_phrase(sentence.object)
     place, time = _place(sentence.place), _time(sentence.time)
     helper, verb = _verb(sentence)
