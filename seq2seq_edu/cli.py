@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -13,11 +12,13 @@ from typing import Any
 
 import torch
 
-from seq2seq_edu import __version__, bench, doctor, recipes, runs
+from seq2seq_edu import __version__, bench, doctor, parallel, recipes, runs
 from seq2seq_edu.checkpoints import Checkpoint, load_checkpoint, write_whole
-from seq2seq_edu.decoding import Translator
 from seq2seq_edu.modules import ATTENTIONS
+from seq2seq_edu.search_tree import check_search
 from seq2seq_edu.training import pick_device
+from seq2seq_edu.transformer import TransformerConfig
+from seq2seq_edu.translator import PICTURES, Translator, draw, find_pair
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C.
+        0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C or SIGTERM.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -42,15 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except torch.OutOfMemoryError:
-        print(
-            "seq2seq-edu: error: the GPU's memory is full: choose a smaller --config, or --device cpu",
-            file=sys.stderr,
-        )
-        return 2
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"seq2seq-edu: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except (ValueError, OSError, FloatingPointError, parallel.PeerLost) as error:
+        return _complain(str(error))
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not _is_out_of_memory(error):
+            raise
+        where = "the GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "the memory"
+        if options.run is _train:
+            cure = "take smaller batches (--set tokens=500, default 1500) or a smaller --config"
+        else:
+            cure = "give fewer sentences at once, use a smaller --beam, or a smaller model"
+        return _complain(f"{where} of this machine is full: {cure}")
+
+
+def _complain(text: str) -> int:
+    """Print an error as one line, with the number of the process if there are several; return status 2."""
+    who = f"process {parallel.rank()}: " if parallel.rank() else ""
+    print(f"seq2seq-edu: error: {who}{' '.join(text.split())}", file=sys.stderr)
+    return 2
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell a full memory from other errors; PyTorch's CPU allocator has no class of its own for it."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(w in str(error) for w in words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("evaluate", help="score a trained model on the test split of its data")
     )
     _describe_bench(
-        commands.add_parser("bench", help="time the fast training path against the plain one, in one run")
+        commands.add_parser("bench", help="time training and decoding against code as tutorials write it")
     )
     examine = commands.add_parser("doctor", help="check this machine and say how to mend what is missing")
     examine.set_defaults(run=lambda options: doctor.main())
@@ -82,7 +98,22 @@ def _describe_train(command: argparse.ArgumentParser) -> None:
         required=True,
         help="multi30k (de-en) and tatoeba are real text, the others are generated",
     )
-    add("--attention", choices=tuple(ATTENTIONS), default="additive", help="the score (default: additive)")
+    _add_settings(command)
+    add("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
+    add("--max-steps", type=int, metavar="N", help="optimiser steps in all (default: whole epochs)")
+    _add_data_dir(command)
+    add(
+        "--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATA-ATTENTION-CONFIG-SEED)"
+    )
+    add("--resume", action="store_true", help="go on with the interrupted run in --out")
+    add("--record", type=Path, metavar="FILE", help="also write the record here, for instance in results/")
+    command.set_defaults(run=_train)
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """Add the options that say which model is trained, and how."""
+    add = command.add_argument
+    add("--attention", choices=tuple(ATTENTIONS), help="the score (default: additive)")
     add(
         "--config",
         choices=tuple(recipes.WIDTHS),
@@ -98,15 +129,15 @@ def _describe_train(command: argparse.ArgumentParser) -> None:
         default="fp32",
         help="bf16 is faster where the processor or GPU has it (default: fp32)",
     )
-    add("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
-    add("--max-steps", type=int, metavar="N", help="optimiser steps in all (default: whole epochs)")
-    _add_data_dir(command)
     add(
-        "--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATA-ATTENTION-CONFIG-SEED)"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="change one setting of the configuration, such as dropout=0.1, epochs=3 or subwords=0 (whole "
+        "words); may be given several times",
     )
-    add("--resume", action="store_true", help="go on with the interrupted run in --out")
-    add("--record", type=Path, metavar="FILE", help="also write the record here, for instance in results/")
-    command.set_defaults(run=_train)
 
 
 def _describe_translate(command: argparse.ArgumentParser) -> None:
@@ -115,6 +146,14 @@ def _describe_translate(command: argparse.ArgumentParser) -> None:
     add("sentences", nargs="*", help="one sentence each, quoted (default: one a line from standard input)")
     _add_checkpoint(command)
     _add_device(command)
+    _add_beam(command, "keep the N best beginnings; 1 is greedy search (default: 5)")
+    add(
+        "--length-penalty",
+        type=float,
+        default=1.0,
+        metavar="A",
+        help="compare outputs by log-probability / length^A; 0 favours short ones (default: 1)",
+    )
     add("--plot", type=Path, metavar="FILE", help="draw the alignment of the first sentence (png, svg, pdf)")
     command.set_defaults(run=_translate)
 
@@ -125,25 +164,44 @@ def _describe_evaluate(command: argparse.ArgumentParser) -> None:
     _add_checkpoint(command)
     _add_device(command)
     _add_data_dir(command)
+    _add_beam(command, "score a beam of N too; 1: greedy search only (default: 5)")
     add("--show", type=int, default=3, metavar="N", help="print the first N test sentences (default: 3)")
     add("--json", action="store_true", help="print the metrics as JSON only")
+    add("--record", type=Path, metavar="FILE", help="score a finished run's folder again; write its record")
     command.set_defaults(run=_evaluate)
 
 
 def _describe_bench(command: argparse.ArgumentParser) -> None:
     """Add the options of ``bench``."""
     add = command.add_argument
+    command.description = (
+        "Time training, decoding and memory of one model in interleaved rounds, each way against code as "
+        "tutorials write it. Three rounds take 2 to 4 minutes on two idle cores; on a busy machine the "
+        "figures mean little."
+    )
     add("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
+    add(
+        "--shape",
+        choices=tuple(bench.SHAPES),
+        default="tutorial",
+        help="whose model: tutorial is a bi-GRU with a wide output layer, pytorch and d2l a uni-GRU with "
+        "output from the state, default what this package trains (default: tutorial)",
+    )
     _add_device(command)
     add("--record", type=Path, metavar="FILE", help="write the table as JSON")
     command.set_defaults(run=_bench)
 
 
 def _add_checkpoint(command: argparse.ArgumentParser) -> None:
-    """Add ``--checkpoint``."""
-    command.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="PATH", help="a run's folder or a .safetensors file"
-    )
+    """Add ``--pair`` and ``--checkpoint``, of which one must be given."""
+    add = command.add_mutually_exclusive_group(required=True).add_argument
+    add("--pair", help="languages of a model that comes with the project, such as zh-en")
+    add("--checkpoint", type=Path, metavar="PATH", help="a run's folder or a .safetensors file")
+
+
+def _add_beam(command: argparse.ArgumentParser, words: str) -> None:
+    """Add ``--beam``."""
+    command.add_argument("--beam", type=int, default=5, metavar="N", help=words)
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:
@@ -173,37 +231,69 @@ def _train(options: argparse.Namespace) -> int:
         if options.threads < 1:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
+    changes = dict(_change(text) for text in options.changes)
     settings = runs.Settings(
         options.data,
-        options.attention,
+        _attention(options),
         options.config,
         options.seed,
         options.device,
         options.precision,
         options.max_steps,
+        changes.pop("subwords", None),
+        changes,
     )
     out = options.out or settings.folder()
     record = runs.run(settings, out, data_dir=options.data_dir, resume=options.resume)
     if record is None:
         print(f"stopped; {out} holds the run: go on with the same command and --resume", file=sys.stderr)
         return 130
+    if not record:  # of several processes the first one has it
+        return 0
     if options.record is not None:
         write_whole(options.record, runs.render(record).encode())
     _print_metrics(record["metrics"])
     return 0
 
 
-def _print_metrics(metrics: dict[str, Any]) -> None:
-    """Print scores, a line each, with signature or unit."""
+def _attention(options: argparse.Namespace) -> str:
+    """Return the attention to train: the one asked for, or that of the configuration."""
+    if options.config != "transformer":
+        return options.attention or "additive"
+    if options.attention is not None:
+        raise ValueError("the transformer has its own attention (multi-head): leave --attention out")
+    return TransformerConfig.attention
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE, where the value is a number, true, false or a word."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise ValueError(f"--set wants NAME=VALUE, such as dropout=0.1; got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _print_metrics(metrics: dict[str, Any], indent: str = "") -> None:
+    """Print scores, a line each, with signature or unit; those of another decoding below its name."""
     for name, value in metrics.items():
-        if isinstance(value, dict) and "value" in value:
-            print(f"{name:12} {value['value']:8}  {value.get('signature') or value.get('unit')}")
-        elif isinstance(value, dict):
-            print(f"{name:12} " + "  ".join(f"{k} {v}" for k, v in value.items()))
+        if not isinstance(value, dict):
+            continue
+        if "value" in value:
+            print(f"{indent}{name:12} {value['value']:8}  {value.get('signature') or value.get('unit')}")
+        elif "decoding" in value:
+            print(f"{indent}{value['decoding']}:")
+            _print_metrics(value, "  ")
+        else:
+            print(f"{indent}{name:12} " + "  ".join(f"{k} {v}" for k, v in value.items()))
 
 
 def _load(options: argparse.Namespace) -> Checkpoint:
     """Load the checkpoint of a command onto its device."""
+    if options.pair is not None:
+        options.checkpoint = find_pair(options.pair)
     checkpoint = load_checkpoint(options.checkpoint)
     checkpoint.model.to(pick_device(options.device))
     return checkpoint
@@ -214,10 +304,12 @@ def _translate(options: argparse.Namespace) -> int:
     sentences = options.sentences or [line.rstrip("\n") for line in sys.stdin]
     if not sentences:
         raise ValueError("there is nothing to translate: give a sentence, or lines on standard input")
-    if options.plot is not None and options.plot.suffix not in (".png", ".svg", ".pdf"):
+    if options.plot is not None and options.plot.suffix not in PICTURES:
         raise ValueError(f"--plot writes .png, .svg or .pdf; got {options.plot.name!r}")
     checkpoint = _load(options)
-    translations = Translator.of(checkpoint).translate(sentences)
+    translations = Translator.of(checkpoint).translate(
+        sentences, width=options.beam, length_penalty=options.length_penalty
+    )
     for number, translation in enumerate(translations, start=1):
         print(translation.text)
         if translation.unknown:
@@ -228,44 +320,28 @@ def _translate(options: argparse.Namespace) -> int:
         if not translation.finished:
             print(f"note: sentence {number} reached the length limit and is cut", file=sys.stderr)
     if options.plot is not None:
-        _plot(translations[0], options.plot)
+        draw(translations[0], options.plot)
     return 0
-
-
-def _plot(translation: Any, path: Path) -> None:
-    """Draw the alignment of one translation to a file."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    from seq2seq_edu import plots
-
-    if translation.alignment is None:
-        raise ValueError("this model has no attention, so there is no alignment to draw")
-    plots.use_style()
-    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
-    figure = pyplot.gcf()  # the one that heatmap made, as large as its tokens need
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], bbox_inches="tight")
-    write_whole(path, buffer.getvalue())
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     """Score a checkpoint on the test split of the data it was trained on."""
     checkpoint = _load(options)
+    check_search(checkpoint.model, options.beam, 1.0, 1)
     name, config = checkpoint.about.get("data"), checkpoint.about.get("config", "default")
     if name not in recipes.DATA:
         raise ValueError(
             f"{options.checkpoint} does not say what it was trained on: score it from Python instead"
         )
-    data = recipes.prepare(name, config=config, data_dir=options.data_dir)
-    if data.source_text.to_bytes() != checkpoint.source_text.to_bytes():
-        raise ValueError(
-            f"{options.checkpoint} was trained with another vocabulary than {name} gives here: its data or "
-            "its version differ, and the score would mean nothing"
-        )
-    metrics, _, translations = recipes.evaluate(checkpoint.model, data)
+    if options.record is not None:
+        record = runs.rescore(options.checkpoint, data_dir=options.data_dir)
+        write_whole(options.record, runs.render(record).encode())
+        _print_metrics(record["metrics"])
+        return 0
+    subwords = checkpoint.about.get("subwords")
+    data = recipes.prepare(name, config=config, subwords=subwords, data_dir=options.data_dir)
+    recipes.same_vocabulary(checkpoint, data)
+    metrics, _, translations = recipes.evaluate(checkpoint.model, data, width=options.beam)
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False))
         return 0
@@ -278,10 +354,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    """Print the table of training speeds."""
+    """Print the table of speeds and memory."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1; got {options.rounds}")
-    table = bench.run(rounds=options.rounds, device=pick_device(options.device))
+    table = bench.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
     print(bench.render(table))
     if options.record is not None:
         write_whole(options.record, (json.dumps(table, indent=1) + "\n").encode())

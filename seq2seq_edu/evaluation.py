@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -147,6 +148,31 @@ def bleu_interval(
     value = bleu(hypotheses=hypotheses, references=references, tokenize=tokenize, lowercase=lowercase).value
     redrawn = [_bleu_of_counts(row) for row in _redrawn_sums(counts, samples, seed)]
     return Interval(value, *_percentiles(redrawn))
+
+
+def words(text: str) -> list[str]:
+    """Split a text into lower-cased words, punctuation marks and Chinese characters, as older systems did.
+
+    Parameters
+    ----------
+    text : str
+        A sentence.
+
+    Returns
+    -------
+    words : list of str
+        Without spaces.
+
+    Examples
+    --------
+    >>> words("A dog's ball, 我们!")
+    ['a', 'dog', "'", 's', 'ball', ',', '我', '们', '!']
+
+    References
+    ----------
+    Taught in: real_translation.
+    """
+    return re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]", text.lower())
 
 
 def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,33 +15,51 @@ from typing import Any
 import sacrebleu
 import torch
 
-from seq2seq_edu import __version__, corpora, grammar, tasks
+from seq2seq_edu import __version__, corpora, grammar, grammar_long, tasks
 from seq2seq_edu.batching import IdPair, Text, Vocabulary
-from seq2seq_edu.decoding import Translation, Translator
-from seq2seq_edu.evaluation import bleu, bleu_interval, by_length, corpus_alignment, exact_match
-from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.checkpoints import Checkpoint
+from seq2seq_edu.evaluation import bleu, bleu_interval, by_length, corpus_alignment, exact_match, words
+from seq2seq_edu.model import EncoderDecoder, ModelConfig, Seq2Seq
 from seq2seq_edu.subwords import Subwords
 from seq2seq_edu.training import TrainConfig, validate
+from seq2seq_edu.transformer import Transformer, TransformerConfig
+from seq2seq_edu.translator import Translation, Translator
 
-DATA = ("multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "reversal")
+DATA = ("multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "grammar-long", "reversal")
 LONGEST = {"train": 80, "source": 200}  # tokens: longer training pairs are dropped, longer input is refused
 
+ONE_WAY = {"bidirectional": False, "readout": "state"}  # two tutorials' shape: uni-GRU, output from the state
 WIDTHS: dict[str, dict[str, Any]] = {
     "default": {"d_e": 256, "d_h": 512, "d_s": 256, "d_a": 256, "d_r": 256, "dropout": 0.3},
     "small": {"d_e": 96, "d_h": 192, "d_s": 96, "d_a": 96, "d_r": 96, "dropout": 0.1},
     "toy": {"d_e": 48, "d_h": 128, "d_s": 64, "d_a": 64, "d_r": 64, "dropout": 0.0},
     "tutorial": {"d_e": 256, "d_h": 1024, "d_s": 512, "d_a": 512, "dropout": 0.5, "readout": "wide"},
+    "pytorch": {"d_e": 512, "d_h": 512, "d_s": 512, "d_a": 512, "dropout": 0.1} | ONE_WAY,
+    "d2l": {"d_e": 512, "d_h": 512, "d_s": 512, "d_a": 512, "dropout": 0.2} | ONE_WAY,
+    "transformer": {"d_model": 256, "d_ff": 512, "layers": 3, "heads": 4, "dropout": 0.3},
 }
 TRAINING: dict[str, dict[str, Any]] = {
     "default": {"epochs": 8, "tokens": 1500, "lr": 2e-3, "label_smoothing": 0.1},
     "small": {"epochs": 2, "tokens": 1000, "lr": 4e-3, "label_smoothing": 0.1},
     "toy": {"epochs": 5, "tokens": 700, "lr": 4e-3, "warmup": 0.1, "label_smoothing": 0.0},
     "tutorial": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
+    "pytorch": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
+    "d2l": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
+    "transformer": {"epochs": 16, "tokens": 1500, "lr": 1e-3, "warmup": 0.1, "label_smoothing": 0.1},
 }
-MORE = {"tatoeba-zh-en": {"epochs": 12}, "tatoeba-en-zh": {"epochs": 12}}  # half as much text: go on longer
+MORE = {  # where the default training is another one: half as much text goes on longer
+    "tatoeba-zh-en": {"epochs": 12},
+    "tatoeba-en-zh": {"epochs": 12},
+    "grammar-long": {"epochs": 4, "tokens": 1500},
+}
 VOCABULARY = {"multi30k": 6000, "tatoeba-zh-en": 8000, "tatoeba-en-zh": 8000}
 CONFIGS = {name: tuple(WIDTHS) if name in VOCABULARY else ("default",) for name in DATA}
-EDGES = {"multi30k": (8, 11, 14, 17, 21), "grammar": (8, 11, 14), "reversal": (6, 8, 10, 12)}
+EDGES = {
+    "multi30k": (8, 11, 14, 17, 21),
+    "grammar": (8, 11, 14),
+    "grammar-long": (11, 21, 31, 41, 51),  # up to 60
+    "reversal": (6, 8, 10, 12),
+}
 
 
 @dataclass(frozen=True)
@@ -61,15 +80,24 @@ class Prepared:
     tokenize: str
 
 
-def prepare(name: str, *, config: str = "default", data_dir: str | Path | None = None) -> Prepared:
+def prepare(
+    name: str,
+    *,
+    config: str = "default",
+    subwords: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Prepared:
     """Load or generate data by name, with vocabularies from the training split only.
 
     Parameters
     ----------
-    name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "reversal"}
+    name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "grammar-long", "reversal"}
         The first three are real text, the others are generated (always the same examples).
     config : str
         Name of a configuration; "small" and "toy" have half as many subwords.
+    subwords : int, optional
+        How many pieces real text is cut into, instead of the number that is usual for these data; 0 takes
+        whole lower-cased words seen at least twice, as older systems did (Chinese: characters).
     data_dir : path, optional
         Where the real text is; see :func:`seq2seq_edu.corpora.data_folder`.
 
@@ -92,8 +120,16 @@ def prepare(name: str, *, config: str = "default", data_dir: str | Path | None =
     if name not in DATA:
         raise ValueError(f"data must be one of {', '.join(DATA)}; got {name!r}")
     if name in VOCABULARY:
-        return _prepare_corpus(name, VOCABULARY[name] // (2 if config in ("small", "toy") else 1), data_dir)
-    examples = grammar.sentences(20_000, seed=0) if name == "grammar" else tasks.reversal(20_000, seed=0)
+        usual = VOCABULARY[name] // (2 if config in ("small", "toy") else 1)
+        return _prepare_corpus(name, usual if subwords is None else subwords, data_dir)
+    if subwords is not None:
+        raise ValueError(f"{name} is generated from whole words: subwords={subwords} has no meaning there")
+    if name == "grammar":
+        examples = grammar.sentences(20_000, seed=0)
+    elif name == "grammar-long":
+        examples = grammar_long.long_sentences(20_000, seed=0)
+    else:
+        examples = tasks.reversal(20_000, seed=0)
     train, validation, test = tasks.split(examples, validation=500, test=500, seed=0)
     source = Vocabulary.build(e.source for e in train)
     target = Vocabulary.build(e.target for e in train)
@@ -109,17 +145,28 @@ def prepare(name: str, *, config: str = "default", data_dir: str | Path | None =
     )
 
 
-def _prepare_corpus(name: str, vocab_size: int, data_dir: str | Path | None) -> Prepared:
-    """Load real text and learn one subword model for both languages."""
+def _prepare_corpus(name: str, subwords: int, data_dir: str | Path | None) -> Prepared:
+    """Load real text and make one vocabulary for both languages, of subwords or (0) of words."""
     corpus = corpora.load(name, data_dir=data_dir)
-    text = Subwords.train(corpora.training_texts(corpus), vocab_size=vocab_size, lowercase=name == "multi30k")
-
-    def encode(pairs: Sequence[corpora.Pair]) -> list[IdPair]:
-        ids = [(text.encode(p.source), text.encode(p.target)) for p in pairs]
-        return [(s, t) for s, t in ids if s and t and max(len(s), len(t)) <= LONGEST["train"]]
-
     tokenize = "zh" if corpus.target_language == "zh" else "13a"
     test = [(p.source, p.target) for p in corpus.test]
+
+    def cut(line: str) -> str:  # subwords find their own borders, words are found at spaces
+        return line if subwords else " ".join(words(line))
+
+    text: Text
+    if subwords:
+        lowercase = name == "multi30k"
+        text = Subwords.train(corpora.training_texts(corpus), vocab_size=subwords, lowercase=lowercase)
+    else:
+        counts = Counter(word for line in corpora.training_texts(corpus) for word in words(line))
+        text = Vocabulary([word for word, count in counts.items() if count > 1])
+        test = [(cut(source), target) for source, target in test]
+
+    def encode(pairs: Sequence[corpora.Pair]) -> list[IdPair]:
+        ids = [(text.encode(cut(p.source)), text.encode(cut(p.target))) for p in pairs]
+        return [(s, t) for s, t in ids if s and t and max(len(s), len(t)) <= LONGEST["train"]]
+
     return Prepared(name, text, text, encode(corpus.train), encode(corpus.validation), test, None, tokenize)
 
 
@@ -132,7 +179,8 @@ def settings(
     device: str = "auto",
     precision: str = "fp32",
     max_steps: int | None = None,
-) -> tuple[ModelConfig, TrainConfig]:
+    changes: Mapping[str, Any] | None = None,
+) -> tuple[ModelConfig | TransformerConfig, TrainConfig]:
     """Return the model and training settings that a name means for these data.
 
     Parameters
@@ -140,21 +188,24 @@ def settings(
     data : Prepared
         From :func:`prepare`.
     attention : {"none", "additive", "dot", "general", "scaled"}
-        The score. Plain "dot" needs d_s = d_h, so its encoder is made as wide as its decoder.
-    config : {"default", "small", "toy", "tutorial"}
-        "default" is measured in ``results/``; generated data know only "default".
+        The score. Plain "dot" needs d_s = d_h, so its encoder is made as wide as its decoder. The Transformer
+        has its own ("multi-head") and takes no notice of this.
+    config : {"default", "small", "toy", "tutorial", "transformer"}
+        "default" and "transformer" are measured in ``results/``; generated data know only "default".
     seed, device, precision, max_steps
         As in :class:`seq2seq_edu.training.TrainConfig`.
+    changes : mapping, optional
+        Single settings of the model or the training to change, by name: ``{"dropout": 0.1, "epochs": 3}``.
 
     Returns
     -------
-    model_config, train_config : ModelConfig, TrainConfig
+    model_config, train_config : ModelConfig or TransformerConfig, and TrainConfig
         Frozen settings.
 
     Raises
     ------
     ValueError
-        If a name is unknown for these data.
+        If a name is unknown for these data, or a change fits neither the model nor the training.
     """
     if config not in CONFIGS[data.name]:
         raise ValueError(
@@ -163,93 +214,157 @@ def settings(
     real = data.name in VOCABULARY
     name = config if real else "toy"
     widths = dict(WIDTHS[name])
-    if attention == "dot":
+    if attention == "dot" and "d_h" in widths:
         widths["d_h"] = widths["d_s"]
-    shared = real and widths.get("readout") != "wide" and widths["d_r"] == widths["d_e"]
-    model = ModelConfig(
-        len(data.source_text), len(data.target_text), attention=attention, share_embeddings=shared, **widths
-    )
-    schedule = TRAINING[name] | (MORE.get(data.name, {}) if name == "default" else {})
+    sizes = (len(data.source_text), len(data.target_text))
+    model: ModelConfig | TransformerConfig
+    if "d_model" in widths:
+        model = TransformerConfig(*sizes, share_embeddings=real, **widths)
+    else:
+        shared = real and widths.get("readout") not in ("wide", "state") and widths["d_r"] == widths["d_e"]
+        model = ModelConfig(*sizes, attention=attention, share_embeddings=shared, **widths)
+    schedule = TRAINING[name] | (MORE.get(data.name, {}) if config == "default" else {})
     train = TrainConfig(seed=seed, device=device, precision=precision, max_steps=max_steps, **schedule)
-    return model, train
+    return _changed(model, train, dict(changes or {}))
 
 
-def build(config: ModelConfig, seed: int) -> Seq2Seq:
+def _changed(model: Any, train: TrainConfig, changes: dict[str, Any]) -> tuple[Any, TrainConfig]:
+    """Change single settings; ValueError if there is no such setting, or its value is of the wrong kind."""
+    fixed = ("source_vocab", "target_vocab", "attention", "seed", "device", "precision", "max_steps")
+    known = {f.name: owner for owner in (model, train) for f in dataclasses.fields(owner)}
+    free = sorted(name for name in known if name not in fixed)
+    for name, value in changes.items():
+        if name not in free:
+            raise ValueError(f"there is no setting {name!r} to change; there are {', '.join(free)}")
+        now = getattr(known[name], name)
+        kinds = (int, float) if isinstance(now, float) else (type(now),)
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(now, bool):
+            raise ValueError(f"{name} is {now!r} here, so its new value must be like it; got {value!r}")
+    parts = [
+        dataclasses.replace(owner, **{k: v for k, v in changes.items() if known[k] is owner})
+        for owner in (model, train)
+    ]
+    return parts[0], parts[1]
+
+
+def build(config: ModelConfig | TransformerConfig, seed: int) -> EncoderDecoder:
     """Make a model whose first parameters depend on the seed alone.
 
     Parameters
     ----------
-    config : ModelConfig
-        Its sizes.
+    config : ModelConfig or TransformerConfig
+        Which model, and its sizes.
     seed : int
         PyTorch's generator starts from it.
 
     Returns
     -------
-    model : Seq2Seq
+    model : EncoderDecoder
         On the CPU, untrained.
     """
     torch.manual_seed(seed)
-    return Seq2Seq(config)
+    return Transformer(config) if isinstance(config, TransformerConfig) else Seq2Seq(config)
 
 
-def evaluate(
-    model: Seq2Seq, data: Prepared
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[Translation]]:
-    """Score a model on the test split: greedy decoding, the model's own output fed back.
+def same_vocabulary(checkpoint: Checkpoint, data: Prepared) -> None:
+    """Refuse to score a model on data that are encoded otherwise than those it was trained on.
 
     Parameters
     ----------
-    model : Seq2Seq
+    checkpoint : Checkpoint
+        A trained model with its vocabularies.
+    data : Prepared
+        What it is to be scored on.
+
+    Raises
+    ------
+    ValueError
+        If a vocabulary differs.
+    """
+    mine, theirs = (
+        [side.to_bytes() for side in (x.source_text, x.target_text)] for x in (checkpoint, data)
+    )
+    if mine != theirs:
+        raise ValueError(
+            f"the model was trained with another vocabulary than {data.name} gives here: its data or its "
+            "version differ, and the score would mean nothing"
+        )
+
+
+def evaluate(
+    model: EncoderDecoder, data: Prepared, *, width: int = 5
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[Translation]]:
+    """Score a model on the test split by greedy decoding and by beam search; its own output is fed back.
+
+    Parameters
+    ----------
+    model : EncoderDecoder
         A trained model.
     data : Prepared
         The data it was trained on.
+    width : int
+        Of the beam; with 1 there is greedy decoding only.
 
     Returns
     -------
     metrics : dict
-        Each score with its signature or unit; validation ``nll`` in nats per target token.
+        Each score with its signature or unit, of greedy decoding; those of the beam under ``beam5`` (for a
+        width of 5); validation ``nll`` in nats per target token.
     lengths : list of dict
         BLEU and exact match by source length in words (real Chinese: characters), with 95 % intervals.
     translations : list of Translation
-        One a test sentence.
+        One a test sentence, of greedy decoding.
     """
     sources, references = [s for s, _ in data.test], [t for _, t in data.test]
     translator = Translator(model, data.source_text, data.target_text)
     translations = translator.translate(sources, max_source=LONGEST["source"])
     outputs = [t.text for t in translations]
     metrics: dict[str, Any] = {"decoding": "greedy", "test_sentences": len(sources)}
-    for key, lowercase in (("bleu", False), ("bleu_lc", True)):
-        value, signature = bleu(
-            hypotheses=outputs, references=references, tokenize=data.tokenize, lowercase=lowercase
-        )
-        _, low, high = bleu_interval(
-            hypotheses=outputs, references=references, tokenize=data.tokenize, lowercase=lowercase
-        )
-        metrics[key] = {
-            "value": round(value, 2),
-            "signature": signature,
-            "interval_95": [round(low, 2), round(high, 2)],
-        }
+    metrics |= _bleu_scores(outputs, references, data.tokenize)
     if data.gold is not None:  # real sentences have many right translations
         value = round(exact_match(outputs, references), 4)
         metrics["exact_match"] = {"value": value, "unit": "fraction of sentences"}
+    if width > 1:
+        best = translator.translate(sources, width=width, length_penalty=1.0, max_source=LONGEST["source"])
+        name = {"decoding": f"beam {width}, log-probability divided by length (penalty 1.0)"}
+        metrics[f"beam{width}"] = name | _bleu_scores([t.text for t in best], references, data.tokenize)
     nll = validate(model, data.validation)
     metrics["nll"] = {"value": round(nll, 4), "unit": "nats per target token, validation, teacher forcing"}
     if data.gold is not None and model.config.attention != "none":
         metrics["alignment"] = _alignment(translations, data.gold)
+    return metrics, _lengths(data, sources, outputs, references), translations
+
+
+def _bleu_scores(outputs: Sequence[str], references: Sequence[str], tokenize: str) -> dict[str, Any]:
+    """Return three BLEU scores: cased, lower-cased, and as tutorials count (their own lower-cased tokens)."""
+    my_words, their_words = ([" ".join(words(text)) for text in side] for side in (outputs, references))
+    scores = {}
+    for key, mine, theirs, tokens, lowercase in (
+        ("bleu", outputs, references, tokenize, False),
+        ("bleu_lc", outputs, references, tokenize, True),
+        ("bleu_tok_lc", my_words, their_words, "none", True),
+    ):
+        value, signature = bleu(hypotheses=mine, references=theirs, tokenize=tokens, lowercase=lowercase)
+        _, low, high = bleu_interval(hypotheses=mine, references=theirs, tokenize=tokens, lowercase=lowercase)
+        interval = [round(low, 2), round(high, 2)]
+        scores[key] = {"value": round(value, 2), "signature": signature, "interval_95": interval}
+    return scores
+
+
+def _lengths(
+    data: Prepared, sources: Sequence[str], outputs: Sequence[str], references: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Score by source length: in words, or in characters where the source is Chinese."""
     characters = data.name == "tatoeba-zh-en"  # Chinese writes no spaces between words
-    sizes = [len("".join(s.split())) if characters else len(s.split()) for s in sources]
-    edges = EDGES.get(data.name, (6, 9, 12, 16, 21))
-    lengths = by_length(
-        lengths=sizes,
+    bins = by_length(
+        lengths=[len("".join(s.split())) if characters else len(s.split()) for s in sources],
         hypotheses=outputs,
         references=references,
-        edges=edges,
+        edges=EDGES.get(data.name, (6, 9, 12, 16, 21)),
         tokenize=data.tokenize,
         lowercase=True,
     )
-    return metrics, [dataclasses.asdict(r) for r in lengths], translations
+    return [dataclasses.asdict(b) for b in bins]
 
 
 def _alignment(translations: Sequence[Translation], gold: Sequence[tasks.Example]) -> dict[str, Any]:
@@ -271,10 +386,12 @@ def _alignment(translations: Sequence[Translation], gold: Sequence[tasks.Example
 
 def record(
     data: Prepared,
-    model: Seq2Seq,
+    model: EncoderDecoder,
     train: TrainConfig,
     *,
     config: str,
+    changes: Mapping[str, Any],
+    trained_at: str | None,
     seconds: float,
     cpu_seconds: float,
     metrics: dict[str, Any],
@@ -286,6 +403,10 @@ def record(
     ----------
     data, model, train, config
         What was trained, and how.
+    changes : mapping
+        The settings that differ from those of ``config``.
+    trained_at : str or None
+        The commit that trained it.
     seconds, cpu_seconds : float
         Wall-clock and processor seconds of the training, validation included.
     metrics, lengths
@@ -298,9 +419,10 @@ def record(
     """
     return {
         "task": data.name,
-        "model": "seq2seq",
+        "model": type(model).__name__.lower(),
         "attention": model.config.attention,
         "config": config,
+        "changes": dict(changes),
         "seed": train.seed,
         "device": machine(next(model.parameters()).device) | {"precision": train.precision},
         "versions": {
@@ -309,7 +431,8 @@ def record(
             "torch": torch.__version__,
             "sacrebleu": sacrebleu.__version__,
         },
-        "commit": commit(),
+        "commit": trained_at,
+        "scored_at": commit(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_pairs": len(data.train),
         "validation_pairs": len(data.validation),

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from seq2seq_edu import recipes
-from seq2seq_edu.checkpoints import load_checkpoint, write_whole
-from seq2seq_edu.model import Seq2Seq
+from seq2seq_edu import parallel, recipes
+from seq2seq_edu.checkpoints import Checkpoint, load_checkpoint, load_progress, write_whole
 from seq2seq_edu.training import Record, TrainConfig, count_steps, pick_device, train
 
 
@@ -30,10 +30,15 @@ class Settings:
     device: str = "auto"
     precision: str = "fp32"
     max_steps: int | None = None
+    subwords: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def folder(self) -> Path:
         """Return where the run goes if nothing else is said."""
-        return Path("runs") / f"{self.data}-{self.attention}-{self.config}-{self.seed}"
+        parts = [self.data, self.attention, self.config, *(f"{k}={v}" for k, v in self.changes.items())]
+        if self.subwords is not None:
+            parts.append(f"subwords={self.subwords}")
+        return Path("runs") / "-".join([*parts, str(self.seed)])
 
 
 def run(
@@ -55,7 +60,8 @@ def run(
     Returns
     -------
     record : dict, or None
-        What was written to ``record.json``; None if Ctrl-C stopped the training (it can be resumed).
+        What was written to ``record.json``; None if Ctrl-C or SIGTERM stopped the training (to be resumed).
+        Of several processes only the first has a record, the others an empty one.
 
     Raises
     ------
@@ -68,55 +74,121 @@ def run(
     ----------
     Taught in: real_translation.
     """
-    pick_device(settings.device)
     recipes.commit()  # as it is now, not after an hour of training
-    if not resume and (out / "last.safetensors").exists():
-        raise ValueError(f"{out} holds a run already: go on with it (--resume), or choose another --out")
-    data = recipes.prepare(settings.data, config=settings.config, data_dir=data_dir)
-    names = {k: v for k, v in asdict(settings).items() if k != "data"}
-    model_config, train_config = recipes.settings(data, **names)
-    model = recipes.build(model_config, settings.seed)
-    if not resume:  # a run that cannot be gone on with stays as it is
-        write_whole(out / "config.json", json.dumps(asdict(settings), indent=1).encode())
-    training = train(
-        model,
-        data.train,
-        train_config,
-        validation=data.validation,
-        folder=out,
-        texts=(data.source_text, data.target_text),
-        about=asdict(settings),
-        resume=resume,
-    )
-    total = count_steps(data.train, train_config)
-    records = follow(training, out / "log.jsonl", total, resume)
+    with parallel.together(pick_device(settings.device)):
+        with parallel.first():
+            data, model_config, train_config = _prepare(settings, out, data_dir, resume)
+        total = count_steps(data.train, train_config)
+        training = train(
+            recipes.build(model_config, settings.seed),
+            data.train,
+            train_config,
+            validation=data.validation,
+            folder=out,
+            texts=(data.source_text, data.target_text),
+            about=asdict(settings) | {"commit": recipes.commit()},
+            resume=resume,
+            total=total,
+        )
+        if parallel.rank():
+            obey(training)
+            return {}
+        records = follow(training, out / "log.jsonl", total, resume)
     last = out / "last.safetensors"
-    progress = load_checkpoint(last).progress if last.is_file() else {"step": 0}
+    progress = load_progress(last) if last.is_file() else {"step": 0}
     if progress["step"] < total:
         return None
-    best = load_checkpoint(out).model.to(pick_device(settings.device))
-    result = _score(best, data, train_config, settings.config, progress)
+    result = _score(load_checkpoint(out), data, train_config, progress)
     curve = [[r["step"], round(r["validation"], 4)] for r in records if "validation" in r]
     result["validation_curve"] = curve
+    if "seconds_to_best" in progress:  # from the start of the process, imports and data included
+        result["seconds_to_best"] = round(progress["seconds_to_best"], 1)
     write_whole(out / "record.json", render(result).encode())
     return result
 
 
+def _prepare(
+    settings: Settings, out: Path, data_dir: Path | None, resume: bool
+) -> tuple[recipes.Prepared, Any, TrainConfig]:
+    """Get data and settings ready; note the settings in the folder of a new run."""
+    if not resume and (out / "last.safetensors").exists():
+        raise ValueError(f"{out} holds a run already: go on with it (--resume), or choose another --out")
+    data = recipes.prepare(
+        settings.data, config=settings.config, subwords=settings.subwords, data_dir=data_dir
+    )
+    names = {k: v for k, v in asdict(settings).items() if k not in ("data", "subwords")}
+    model_config, train_config = recipes.settings(data, **names)
+    if pick_device(settings.device).type == "cuda" and "log_every" not in settings.changes:
+        train_config = dataclasses.replace(train_config, log_every=25)  # a record waits for the GPU
+    if not resume and not parallel.rank():  # a run that cannot be gone on with stays as it is
+        write_whole(out / "config.json", json.dumps(asdict(settings), indent=1).encode())
+    return data, model_config, train_config
+
+
 def _score(
-    model: Seq2Seq, data: recipes.Prepared, train_config: TrainConfig, config: str, progress: dict[str, Any]
+    best: Checkpoint, data: recipes.Prepared, train_config: TrainConfig, progress: dict[str, Any]
 ) -> dict[str, Any]:
     """Score a trained model on the test split; put that and the time it took into one record."""
+    model = best.model.to(pick_device(train_config.device))
     metrics, lengths, _ = recipes.evaluate(model, data)
+    changes = dict(best.about["changes"])
+    if best.about["subwords"] is not None:
+        changes["subwords"] = best.about["subwords"]
     return recipes.record(
         data,
         model,
         train_config,
-        config=config,
+        config=best.about["config"],
+        changes=changes,
+        trained_at=best.about["commit"],
         seconds=progress["seconds"],
         cpu_seconds=progress["cpu_seconds"],
         metrics=metrics,
         lengths=lengths,
     )
+
+
+def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
+    """Score a finished run again, for instance by a newer way of decoding; how it was trained stays as it is.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of a run that has its ``record.json``.
+    data_dir : Path, optional
+        Where the real text is.
+
+    Returns
+    -------
+    record : dict
+        The record of the run with new scores, and in ``scored_at`` the commit that made them. It is also
+        written to ``record.json``.
+
+    Raises
+    ------
+    ValueError
+        If the run is not finished, or its vocabulary is not the one these data give here.
+    OSError
+        If data cannot be read or the record cannot be written.
+
+    References
+    ----------
+    Taught in: real_translation.
+    """
+    path = folder / "record.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no finished run (no record.json): finish it with `train --resume`")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    checkpoint = load_checkpoint(folder)
+    changes = record.get("changes", {})
+    data = recipes.prepare(
+        record["task"], config=record["config"], subwords=changes.get("subwords"), data_dir=data_dir
+    )
+    recipes.same_vocabulary(checkpoint, data)
+    metrics, lengths, _ = recipes.evaluate(checkpoint.model, data)
+    record |= {"changes": changes, "scored_at": recipes.commit(), "metrics": metrics, "by_length": lengths}
+    write_whole(path, render(record).encode())
+    return record
 
 
 def render(record: dict[str, Any]) -> str:
@@ -137,17 +209,35 @@ def render(record: dict[str, Any]) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Collect Ctrl-C in a list instead of raising, so that a training stops between two steps."""
+    """Collect Ctrl-C and SIGTERM in a list instead of ending, so that a training stops between two steps."""
     caught: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    before = {
+        number: signal.signal(number, lambda number, frame: caught.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def obey(training: Iterator[Record]) -> None:
+    """Take part in a training that process 0 follows; end with it.
+
+    Parameters
+    ----------
+    training : generator
+        From :func:`seq2seq_edu.training.train`, in a process other than the first.
+    """
+    with _interruptible() as caught:
+        for _ in training:
+            if parallel.agree(bool(caught)):
+                break
 
 
 def follow(training: Iterable[Record], log: Path, total: int, resume: bool) -> list[Record]:
-    """Show the progress of a training and log every record; Ctrl-C ends it cleanly.
+    """Show the progress of a training and log every record; Ctrl-C or SIGTERM ends it cleanly.
 
     Parameters
     ----------
@@ -177,7 +267,7 @@ def follow(training: Iterable[Record], log: Path, total: int, resume: bool) -> l
                 records.append(record)
                 lines.write(json.dumps(record) + "\n")
                 show(record, bar)
-                if caught:
+                if parallel.agree(bool(caught)):
                     break
         finally:
             close = getattr(training, "close", None)

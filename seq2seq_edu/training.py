@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from seq2seq_edu import parallel
 from seq2seq_edu.batching import Batch, IdPair, Text, length_buckets, make_batch
-from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from seq2seq_edu.model import Seq2Seq, evaluating
+from seq2seq_edu.cuda import FixedSteps, fixed_shapes, loss_static, shape_of
+from seq2seq_edu.keeper import Clock, Keeper, RunningMean, since_start
+from seq2seq_edu.model import EncoderDecoder, evaluating
 
 Record = dict[str, float]
-Loss = Callable[[Seq2Seq, Batch, float], Tensor]  # of a batch, with label smoothing
+Loss = Callable[[EncoderDecoder, Batch, float], Tensor]  # of a batch, with label smoothing
+Stepper = Callable[[list[int]], tuple[Tensor, Tensor]]  # takes one step on some pairs: loss, gradient norm
 UNTRAINED = {"step": 0, "tokens": 0, "seconds": 0.0, "cpu_seconds": 0.0, "best": math.inf}
 
 
@@ -47,14 +50,20 @@ class TrainConfig:
         Part of the target probability spread over the whole vocabulary.
     clip : float
         Largest norm of the gradient.
+    average : float
+        Decay of a running mean of the parameters; the mean is then the model that is validated and kept.
+        0 keeps the parameters themselves.
     seed : int
         Of initialisation (where the caller makes the model), batches and dropout.
     device : {"auto", "cpu", "cuda"}
         "auto" takes the GPU if there is one.
     precision : {"fp32", "bf16"}
         "bf16" runs matrix products in bfloat16 (autocast); parameters stay in float32.
+    graphs : {"auto", "on", "off"}
+        "on" pads batches to a few fixed shapes and replays each step as a CUDA graph; "auto" does so on a GPU
+        that trains alone. On a CPU "on" takes the fixed shapes without graphs, which is only slower.
     log_every : int
-        Steps between two records.
+        Steps between two records; on a GPU each record waits for the step to end.
     save_every : int
         Steps between two checkpoints to resume from.
 
@@ -71,9 +80,11 @@ class TrainConfig:
     warmup: float = 0.05
     label_smoothing: float = 0.1
     clip: float = 1.0
+    average: float = 0.0
     seed: int = 0
     device: str = "auto"
     precision: str = "fp32"
+    graphs: str = "auto"
     log_every: int = 1
     save_every: int = 200
 
@@ -82,7 +93,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
-        for name, low, high in (("warmup", 0, 1), ("label_smoothing", 0, 0.99)):
+        for name, low, high in (("warmup", 0, 1), ("label_smoothing", 0, 0.99), ("average", 0, 0.9999)):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must lie between {low} and {high}; got {getattr(self, name)}")
         for name in ("lr", "clip"):
@@ -90,6 +101,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision must be 'fp32' or 'bf16'; got {self.precision!r}")
+        if self.graphs not in ("auto", "on", "off"):
+            raise ValueError(f"graphs must be 'auto', 'on' or 'off'; got {self.graphs!r}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be from 0 to {2**31 - 1}; got {self.seed}")
         pick_device(self.device)
@@ -123,14 +136,14 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def loss_plain(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+def loss_plain(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     r"""Return the cross entropy by the plain path, one decoder step after the other.
 
     .. math:: L = -\frac{1}{\sum_b m_b} \sum_b \sum_{t \le m_b} \log p(y_t \mid y_{<t}, x)
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         The model.
     batch : Batch
         The pairs.
@@ -147,12 +160,12 @@ def loss_plain(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Te
     return F.cross_entropy(_exact(logits[real]), batch.tgt_out[real], label_smoothing=label_smoothing)
 
 
-def loss_fast(model: Seq2Seq, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return the same loss as :func:`loss_plain`, computed at real target positions only.
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         The model.
     batch : Batch
         The pairs.
@@ -175,12 +188,12 @@ def _exact(logits: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: Seq2Seq, pairs: Sequence[IdPair], tokens: int = 4000) -> float:
+def validate(model: EncoderDecoder, pairs: Sequence[IdPair], tokens: int = 4000) -> float:
     """Return the mean negative log-probability of gold targets under teacher forcing.
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         The model; its mode (training or evaluation) is put back afterwards.
     pairs : sequence of (source ids, target ids)
         For instance the validation split.
@@ -287,7 +300,7 @@ def count_steps(pairs: Sequence[IdPair], config: TrainConfig) -> int:
 
 
 def train(
-    model: Seq2Seq,
+    model: EncoderDecoder,
     pairs: Sequence[IdPair],
     config: TrainConfig,
     *,
@@ -296,12 +309,13 @@ def train(
     texts: tuple[Text, Text] | None = None,
     about: Mapping[str, Any] | None = None,
     resume: bool = False,
+    total: int | None = None,
 ) -> Iterator[Record]:
     """Train a model, giving one record every ``config.log_every`` steps.
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         Trained in place.
     pairs : sequence of (source ids, target ids)
         The training data, without bos and eos.
@@ -317,14 +331,17 @@ def train(
         Stored in the checkpoints.
     resume : bool
         Go on from ``folder/last.safetensors`` and give the same records as an uninterrupted training.
+    total : int, optional
+        What :func:`count_steps` gives, if it is known.
 
     Yields
     ------
     record : dict of str to float
         ``step``, ``epoch``, ``loss`` (nats per target token, smoothed as trained), ``lr``, ``gradient``
         (norm before clipping), ``tokens`` (target tokens so far), ``seconds`` (wall clock) and
-        ``cpu_seconds``, both with what came before an interruption; where measured,
-        ``validation`` (nats per target token).
+        ``cpu_seconds``, both with what came before an interruption; where measured, ``validation`` (nats per
+        target token) and ``seconds_to_best`` (wall clock from the start of the process to the lowest one).
+        With several processes the losses are of the whole batch, and process 0 alone measures and writes.
 
     Raises
     ------
@@ -333,32 +350,41 @@ def train(
     FloatingPointError
         If the loss or its gradient is not finite; the last checkpoint is kept.
     """
-    if not pairs:
-        raise ValueError("there are no training pairs")
-    if folder is not None and texts is None:
-        raise ValueError("training with a folder needs texts=(source_text, target_text) for its checkpoints")
+    _check(pairs, folder, texts)
     model.to(pick_device(config.device)).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), fused=True)
-    total = count_steps(pairs, config)
-    settings = {} if folder is None else _fingerprint(pairs, config)
-    keeper = Keeper(model, optimizer, folder, texts, dict(about or {}), settings)
-    run = _Run(model, optimizer, config, total, keeper, keeper.restore() if resume else dict(UNTRAINED))
+    optimizer = _optimizer(model, config)
+    total = count_steps(pairs, config) if total is None else total
+    settings = {} if folder is None else _fingerprint(pairs, validation, config)
+    stepper = _stepper(model, optimizer, pairs, config, total)  # all processes have one model from here on
+    mean = RunningMean(model, config.average)
+    keeper = Keeper(model, optimizer, mean, folder, texts, dict(about or {}), settings)
+    start = keeper.restore() if resume else UNTRAINED | {"startup_seconds": since_start()}
+    run = _Run(model, optimizer, config, total, keeper, start, stepper)
     try:
         for step in _steps(pairs, config, run.progress["step"], total):
-            loss, gradient = run.take(step, make_batch([pairs[k] for k in step.index]))
+            loss, gradient = run.take(step, sum(len(pairs[k][1]) + 1 for k in step.index))
             if not step.recorded:
                 continue
             record = run.record(step, loss, gradient)
-            if validation and step.ends:
+            if validation and step.ends and not parallel.rank():
                 run.measure(validation, record)
             if step.saved:
                 keeper.last(run.progress)
             yield record
+        mean.swap()  # the training is over: what was averaged is the model
     except GeneratorExit:  # the reader has stopped between two records
         keeper.last(run.progress)
         raise
     finally:
         model.eval()
+
+
+def _check(pairs: Sequence[IdPair], folder: Path | None, texts: tuple[Text, Text] | None) -> None:
+    """Refuse a training that cannot begin."""
+    if not pairs:
+        raise ValueError("there are no training pairs")
+    if folder is not None and texts is None:
+        raise ValueError("training with a folder needs texts=(source_text, target_text) for its checkpoints")
 
 
 @dataclass(frozen=True)
@@ -388,29 +414,34 @@ class _Run:
 
     def __init__(
         self,
-        model: Seq2Seq,
+        model: EncoderDecoder,
         optimizer: torch.optim.Optimizer,
         config: TrainConfig,
         total: int,
         keeper: Keeper,
         progress: dict[str, Any],
+        stepper: Stepper,
     ) -> None:
         self.model, self.optimizer, self.config, self.total = model, optimizer, config, total
         self.keeper, self.progress, self.clock = keeper, progress, Clock(progress)
+        self.mean, self.stepper = keeper.mean, stepper
 
-    def take(self, step: _Step, batch: Batch) -> tuple[Tensor, Tensor]:
+    def take(self, step: _Step, tokens: int) -> tuple[Tensor, Tensor]:
         """Take one step; return its loss and the norm of its gradient, not looked at yet."""
-        torch.manual_seed((self.config.seed << 32) + step.number)  # dropout too depends on the step alone
+        seed = (self.config.seed << 32) + (parallel.rank() << 24) + step.number
+        torch.manual_seed(seed)  # dropout too depends on the step alone
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step.number, self.total, self.config)
-        device = next(self.model.parameters()).device
-        loss, gradient = update(self.model, self.optimizer, batch.to(device), self.config)
+            rate = learning_rate(step.number, self.total, self.config)
+            group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+        loss, gradient = self.stepper(step.index)
+        self.mean.update(step.number)
         self.progress["step"] = step.number
-        self.progress["tokens"] += sum(batch.tgt_lengths)
+        self.progress["tokens"] += tokens
         return loss, gradient
 
     def record(self, step: _Step, loss: Tensor, gradient: Tensor) -> Record:
         """Tell how a step went; FloatingPointError if it has spoiled the parameters."""
+        loss = parallel.mean(loss)
         if not math.isfinite(float(loss + gradient)):
             saved = self.keeper.saved
             kept = f"the last good one is {saved}" if saved else "no checkpoint was written yet"
@@ -432,16 +463,53 @@ class _Run:
 
     def measure(self, validation: Sequence[IdPair], record: Record) -> None:
         """Add the validation loss, and the time it took, to a record; keep the model if it is the best."""
+        self.mean.swap()
         record["validation"] = validate(self.model, validation)
         if record["validation"] < self.progress["best"]:
+            self.clock.stamp(self.progress)
             self.progress["best"] = record["validation"]
+            startup = self.progress.get("startup_seconds", 0.0)  # the first checkpoints did not say
+            self.progress["seconds_to_best"] = startup + self.progress["seconds"]
             self.keeper.best()
+        self.mean.swap()
         self.clock.stamp(self.progress)
-        record |= {name: self.progress[name] for name in ("seconds", "cpu_seconds")}
+        times = ("seconds", "cpu_seconds", "seconds_to_best")
+        record |= {name: self.progress[name] for name in times if name in self.progress}
+
+
+def _optimizer(model: EncoderDecoder, config: TrainConfig) -> torch.optim.Optimizer:
+    """Make Adam; on a GPU in the form that a CUDA graph can hold: its rate is a tensor there."""
+    device = next(model.parameters()).device
+    gpu = device.type == "cuda"
+    rate = torch.tensor(config.lr, device=device) if gpu else config.lr
+    return torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.98), fused=True, capturable=gpu)
+
+
+def _stepper(
+    model: EncoderDecoder,
+    optimizer: torch.optim.Optimizer,
+    pairs: Sequence[IdPair],
+    config: TrainConfig,
+    total: int,
+) -> Stepper:
+    """Choose how steps are taken: in fixed shapes, shared with other processes, or plainly."""
+    device, alone = next(model.parameters()).device, parallel.size() == 1
+    if config.graphs == "on" and not alone:
+        raise ValueError("graphs are for one process: leave --set graphs=on out, or start without torchrun")
+    if config.graphs == "on" or (config.graphs == "auto" and alone and device.type == "cuda"):
+        batches = islice(schedule(pairs, config), total)
+        shapes = fixed_shapes(shape_of(pairs, index) for _, _, index in batches)
+        step = partial(update, model, optimizer, config=config, loss=loss_static)
+        return FixedSteps(pairs, shapes, step, device)
+    if not alone:
+        return parallel.SharedSteps(
+            model, loss_fast, pairs, lambda batch, loss: update(model, optimizer, batch, config, loss)
+        )
+    return lambda index: update(model, optimizer, make_batch([pairs[k] for k in index]).to(device), config)
 
 
 def update(
-    model: Seq2Seq,
+    model: EncoderDecoder,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     config: TrainConfig,
@@ -451,7 +519,7 @@ def update(
 
     Parameters
     ----------
-    model : Seq2Seq
+    model : EncoderDecoder
         Changed in place.
     optimizer : torch.optim.Optimizer
         Of the model's parameters.
@@ -478,89 +546,11 @@ def update(
     return value.detach(), gradient
 
 
-def _fingerprint(pairs: Sequence[IdPair], config: TrainConfig) -> dict[str, Any]:
-    """Return what must be equal for resuming: the data (a checksum) and all that shapes the curve."""
-    data = zlib.crc32(json.dumps(list(pairs)).encode())
-    free = ("device", "log_every", "save_every")
-    return {"data": data} | {k: v for k, v in dataclasses.asdict(config).items() if k not in free}
-
-
-class Clock:
-    """Count seconds of wall clock and processor on top of those spent before an interruption."""
-
-    def __init__(self, progress: Mapping[str, Any]) -> None:
-        self.wall = time.perf_counter() - progress["seconds"]
-        self.cpu = time.process_time() - progress["cpu_seconds"]
-
-    def stamp(self, progress: dict[str, Any]) -> None:
-        """Write both times."""
-        progress["seconds"] = time.perf_counter() - self.wall
-        progress["cpu_seconds"] = time.process_time() - self.cpu
-
-
-class Keeper:
-    """Write and read the checkpoints of one training; does nothing without a folder."""
-
-    def __init__(
-        self,
-        model: Seq2Seq,
-        optimizer: torch.optim.Optimizer,
-        folder: Path | None,
-        texts: tuple[Text, Text] | None,
-        about: dict[str, Any],
-        settings: dict[str, Any],
-    ) -> None:
-        self.model, self.optimizer, self.folder, self.texts = model, optimizer, folder, texts
-        self.about, self.settings = about, settings
-        self.saved: Path | None = None
-
-    def best(self) -> None:
-        """Write the model alone, for translating."""
-        if self.folder is not None and self.texts is not None:
-            save_checkpoint(self.folder / "best.safetensors", self.model, *self.texts, about=self.about)
-
-    def last(self, progress: Mapping[str, Any]) -> None:
-        """Write all that resuming needs."""
-        if self.folder is None or self.texts is None:
-            return
-        moments = {
-            f"{k}.{name}": value
-            for k, state in self.optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-        }
-        self.saved = self.folder / "last.safetensors"
-        save_checkpoint(
-            self.saved,
-            self.model,
-            *self.texts,
-            about=self.about,
-            optimizer=moments,
-            progress=dict(progress) | {"settings": self.settings},
-        )
-
-    def restore(self) -> dict[str, Any]:
-        """Put model and optimiser back to the last checkpoint; return its progress."""
-        if self.folder is None:
-            raise ValueError("resuming needs the folder of the interrupted training")
-        self.saved = self.folder / "last.safetensors"
-        checkpoint = load_checkpoint(self.saved)
-        progress = dict(checkpoint.progress)
-        old = progress.pop("settings", {})
-        changed = [k for k in self.settings if old.get(k) != self.settings[k]]
-        if checkpoint.model.config != self.model.config:
-            changed.append("model")
-        if changed:
-            name = changed[0]
-            raise CheckpointError(
-                f"{self.saved} was trained with another {name} ({old.get(name, 'other sizes')}, now "
-                f"{self.settings.get(name, 'these')}): resume with the same settings, or use a new --out"
-            )
-        self.model.load_state_dict(checkpoint.model.state_dict())
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in checkpoint.optimizer.items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict(
-            {"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]}
-        )
-        return progress
+def _fingerprint(
+    pairs: Sequence[IdPair], validation: Sequence[IdPair], config: TrainConfig
+) -> dict[str, Any]:
+    """Return what must be equal for resuming: the data (checksums) and all that shapes the curve."""
+    sums = {"data": pairs, "validation": validation}
+    data = {name: zlib.crc32(json.dumps(list(part)).encode()) for name, part in sums.items()}
+    free = ("device", "graphs", "log_every", "save_every")
+    return data | {k: v for k, v in dataclasses.asdict(config).items() if k not in free}

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
-from seq2seq_edu import corpora, recipes, tasks
+from seq2seq_edu import corpora, recipes, tasks, training
 from seq2seq_edu.batching import Vocabulary
 from seq2seq_edu.checkpoints import load_checkpoint, save_checkpoint
 from seq2seq_edu.cli import main
 from seq2seq_edu.model import ModelConfig, Seq2Seq
+from seq2seq_edu.translator import Translator
 
 SOURCE, TARGET = Vocabulary("abcdefghi"), Vocabulary("tuvwxyz")
 TRAIN = ["train", "--data", "reversal", "--device", "cpu", "--max-steps", "7", "--out", "run"]
@@ -157,7 +159,10 @@ def test_cuda_where_there_is_none(
         (["train", "--data", "reversal", "--attention", "soft"], "invalid choice: 'soft'"),
         (["train", "--data", "reversal", "--max-steps", "many"], "invalid int value: 'many'"),
         (["train", "--data", "reversal", "--lr", "3"], "unrecognized arguments: --lr 3"),
-        (["translate", "a"], "--checkpoint"),
+        (["translate", "a"], "one of the arguments --pair --checkpoint is required"),
+        (["translate", "a", "--pair", "zh-en", "--checkpoint", "x"], "not allowed with argument --pair"),
+        (["evaluate"], "one of the arguments --pair --checkpoint is required"),
+        (["translate", "a", "--pair", "zh-en", "--beam", "wide"], "invalid int value: 'wide'"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "COMMAND"),
     ],
@@ -214,7 +219,42 @@ def test_pictures_that_cannot_be_drawn(
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--beam", "0"], "the beam must have a width from 1 (greedy) to 1024 hypotheses"),
+        (["--beam", "-1"], "got -1"),
+        (["--beam", "100000"], "got 100000"),
+        (["--length-penalty", "-1"], "length_penalty must be a number from 0"),
+        (["--length-penalty", "nan"], "got nan"),
+        (["--beam", "1", "--length-penalty", "inf"], "got inf"),
+    ],
+)
+def test_searches_that_cannot_be(refused, checkpoint: Path, more: list[str], words: str) -> None:
+    assert words in refused("translate", "--checkpoint", checkpoint, "a b", *more)
+    if "--length-penalty" not in more:
+        assert words in refused("evaluate", "--checkpoint", checkpoint, *more)
+
+
 # Checkpoints
+
+
+def test_pairs_that_cannot_be_read(refused, checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "xx-yy"
+    folder.mkdir(parents=True)
+    assert "no checkpoint for the pair 'xx-yy': choose from zh-en" in " ".join(
+        refused("translate", "--pair", "xx-yy", "a b").replace("en-zh, ", "").split()
+    )
+    for content, words in (
+        (checkpoint.read_bytes()[:100], "model.safetensors cannot be read"),
+        (b"<html>not found</html>", "cut short or not a safetensors file"),
+        (save({"a": torch.zeros(2)}), "not a checkpoint of seq2seq-edu"),
+        (checkpoint.read_bytes().replace(b'"version":"1"', b'"version":"7"'), "has checkpoint version 7"),
+    ):
+        (folder / "model.safetensors").write_bytes(content)
+        assert words in refused("translate", "--pair", "xx-yy", "a b")
+    (folder / "model.safetensors").write_bytes(checkpoint.read_bytes())
+    assert main(["translate", "--pair", "xx-yy", "a b"]) == 0
 
 
 @pytest.mark.parametrize("command", [["translate", "a b"], ["evaluate"]])
@@ -283,3 +323,59 @@ def test_a_loss_that_breaks_is_one_line(
     assert main(TRAIN) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith("seq2seq-edu: error: the loss is") and "lower learning rate" in said
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the GPU's memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "the memory"),
+        (MemoryError(), "the memory"),
+    ],
+    ids=["gpu", "cpu", "python"],
+)
+def test_a_full_memory_names_the_setting_to_lower(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    checkpoint: Path,
+    error: Exception,
+    where: str,
+) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "update", full)
+        assert main(TRAIN) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"seq2seq-edu: error: {where} of this machine is full: take smaller batches")
+    assert "--set tokens=500" in said and "--config" in said
+    assert main([*TRAIN, "--resume"]) == 2  # no step was taken, so there is nothing to go on with
+    monkeypatch.setattr(Translator, "translate", full)
+    assert main(["translate", "--checkpoint", str(checkpoint), "a b"]) == 2
+    assert "give fewer sentences at once" in capfd.readouterr().err
+
+
+def test_other_errors_are_not_taken_for_a_full_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(training, "update", broken)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        main(TRAIN)
+
+
+def test_a_run_with_another_vocabulary_is_not_resumed(refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(TRAIN) == 0
+    prepare = recipes.prepare
+
+    def other(*args: object, **options: object) -> object:
+        data = prepare(*args, **options)
+        data.source_text.words[-1] = "new"  # the same size, and the same ids for every training pair
+        return data
+
+    monkeypatch.setattr(recipes, "prepare", other)
+    assert "was trained with another vocabulary: resume with the same" in refused(*TRAIN, "--resume")

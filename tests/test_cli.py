@@ -4,16 +4,20 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from seq2seq_edu import bench, recipes, runs, tasks
-from seq2seq_edu.checkpoints import load_checkpoint
+from seq2seq_edu.checkpoints import load_checkpoint, save_checkpoint
 from seq2seq_edu.cli import main
+from seq2seq_edu.special import EOS
+from seq2seq_edu.translator import Translator
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "record.json"]
@@ -305,6 +309,39 @@ def test_evaluate_gives_the_scores_of_the_record(run: Path, capfd: pytest.Captur
     assert printed.count("reference  ") == 2 and record["metrics"]["bleu"]["signature"] in printed
 
 
+def test_a_finished_run_is_scored_again_and_stays_as_it_was_trained(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, copy = run / "record.json", tmp_path / "copy.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    old = record | {"metrics": {"bleu": {"value": 100.0}}, "by_length": [], "commit": "0123abc"}
+    del old["changes"], old["scored_at"]
+    path.write_text(json.dumps(old), encoding="utf-8")
+    assert main(["evaluate", "--checkpoint", str(run), "--record", str(copy)]) == 0
+    assert "beam 5" in capfd.readouterr().out
+    again = json.loads(copy.read_text(encoding="utf-8"))
+    assert again == record | {"commit": "0123abc", "scored_at": recipes.commit()}
+    assert json.loads(path.read_text(encoding="utf-8")) == again
+    path.unlink()
+    assert main(["evaluate", "--checkpoint", str(run), "--record", str(copy)]) == 2
+    assert "holds no finished run" in capfd.readouterr().err
+
+
+def test_a_setting_is_changed_from_the_shell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", "--set", "dropout=0.25", "--set", "average=0.5") == 0
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["changes"] == {"dropout": 0.25, "average": 0.5}
+    assert record["model_config"]["dropout"] == 0.25 and record["train_config"]["average"] == 0.5
+    for words, message in (
+        (["--set", "dropout"], "--set wants NAME=VALUE"),
+        (["--set", "droput=1"], "there is no setting 'droput'"),
+        (["--config", "transformer", "--attention", "dot"], "the transformer has its own attention"),
+    ):
+        assert train(tmp_path / "other", *words) == 2
+        assert message in capfd.readouterr().err
+        assert not (tmp_path / "other").exists()
+
+
 def test_evaluate_refuses_another_vocabulary(
     run: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,11 +363,65 @@ def test_bench_prints_the_table_and_writes_it(
     whole = bench.run
     widths = {"d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5}
     monkeypatch.setattr(bench, "run", lambda **options: whole(widths=widths, sentences=5, **options))
+    monkeypatch.setattr(bench.bench_memory, "measure", lambda *_: [])  # in processes of their own: slow
     record = tmp_path / "bench.json"
     assert main(["bench", "--rounds", "1", "--device", "cpu", "--record", str(record)]) == 0
     printed = capfd.readouterr().out
     rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
     assert all(row["name"] in printed for row in rows) and "losses agree" in printed
+
+
+def test_a_beam_translates_as_the_translator_does(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    translator, printed = Translator.of(load_checkpoint(run)), {}
+    for more, settings in (
+        ([], {"width": 5}),
+        (["--beam", "1"], {"width": 1}),
+        (["--beam", "3", "--length-penalty", "0"], {"width": 3, "length_penalty": 0.0}),
+    ):
+        expected = [t.text for t in translator.translate(["a b c", "c c"], **settings)]
+        assert main(["translate", "--checkpoint", str(run), *more, "a b c", "c c"]) == 0
+        printed[" ".join(more)] = capfd.readouterr().out.splitlines()
+        assert printed[" ".join(more)] == expected
+    assert len({tuple(lines) for lines in printed.values()}) > 1
+
+
+@pytest.mark.parametrize("beam", [[], ["--beam", "1"]])
+def test_translate_marks_what_the_length_limit_cut(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], beam: list[str]
+) -> None:
+    checkpoint = load_checkpoint(run)
+    with torch.no_grad():
+        checkpoint.model.W_o.bias[EOS] = -1e4
+    endless = tmp_path / "endless.safetensors"
+    save_checkpoint(endless, checkpoint.model, checkpoint.source_text, checkpoint.target_text)
+    assert main(["translate", "--checkpoint", str(endless), *beam, "a b c", "c c"]) == 0
+    printed, said = capfd.readouterr()
+    assert [len(line.split()) for line in printed.splitlines()] == [100, 100]
+    assert said.count("reached the length limit and is cut") == 2
+
+
+def test_a_pair_translates_without_training_or_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a translation asked for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.delenv("SEQ2SEQ_EDU_DATA", raising=False)
+    start = time.process_time()
+    assert main(["translate", "--pair", "zh-en", "我喜欢音乐。", "--plot", "map.png"]) == 0
+    assert time.process_time() - start < 60  # far above what it takes
+    assert "music" in capfd.readouterr().out and (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_scores_a_beam_of_any_width(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--checkpoint", str(run), "--json", "--beam", "3"]) == 0
+    metrics = json.loads(capfd.readouterr().out)
+    assert metrics["beam3"]["decoding"].startswith("beam 3") and "beam5" not in metrics
+    assert main(["evaluate", "--checkpoint", str(run), "--json", "--beam", "1"]) == 0
+    greedy = json.loads(capfd.readouterr().out)
+    assert greedy == {name: value for name, value in metrics.items() if name != "beam3"}
 
 
 # Help

@@ -13,13 +13,16 @@ FLOORS = {
     # 1: NumPy, generated data, real data, figures; nothing of PyTorch
     "equations": 1, "gradients": 1.1,
     "special": 1, "examples": 1, "dates": 1.1, "tasks": 1.2,
-    "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2,
-    "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1,
+    "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2, "grammar_long": 1.3,
+    "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1, "records": 1,
     # 2 to 6: PyTorch, from one attention step to a score
-    "modules": 2, "model": 3, "transformer": 3.1, "batching": 4, "checkpoints": 4.1, "training": 5,
-    "decoding": 6, "evaluation": 6,
+    "modules": 2, "model": 3, "transformer": 3.1, "batching": 4, "checkpoints": 4.1,
+    "parallel": 4.1, "cuda": 4.1, "keeper": 4.2, "training": 5,
+    "search_tree": 6, "decoding": 6.1, "translator": 6.2, "evaluation": 6,
     # 7 to 9: what puts it together
-    "recipes": 7, "runs": 7.1, "bench": 7.1, "doctor": 9, "cli": 9.1,
+    "recipes": 7, "runs": 7.1, "bench_machine": 7,
+    "bench_styles": 7.1, "bench_decoding": 7.2, "bench_memory": 7.2, "bench": 7.3, "doctor": 9, "cli": 9.1,
+    "__main__": 9.2,
 }  # fmt: skip
 ONLY = {"notebook": {"plots"}}  # beside the floors: what these may import
 FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -3,20 +3,22 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from seq2seq_edu import corpora, grammar, recipes, tasks
+from seq2seq_edu import corpora, grammar, grammar_long, recipes, tasks
 from seq2seq_edu.batching import UNK
 from seq2seq_edu.corpora import Corpus, Pair
-from seq2seq_edu.decoding import Translation, Translator
 from seq2seq_edu.evaluation import bleu, exact_match
 from seq2seq_edu.model import ModelConfig, Seq2Seq
 from seq2seq_edu.modules import ATTENTIONS
 from seq2seq_edu.recipes import Prepared
 from seq2seq_edu.training import TrainConfig, train
+from seq2seq_edu.transformer import Transformer
+from seq2seq_edu.translator import Translation, Translator
 
 SIZES = {"d_e": 11, "d_h": 22, "d_s": 13, "d_a": 7, "d_r": 5, "dropout": 0.0}
 
@@ -107,7 +109,29 @@ def test_grammar_is_prepared_from_its_sentences(small: None, monkeypatch: pytest
     assert len(data.test) == 13 and data.gold is not None and " " in data.test[0][1]
 
 
+def test_long_sentences_keep_their_lengths_and_reach_the_last_bin(
+    small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = grammar_long.long_sentences
+    monkeypatch.setattr(grammar_long, "long_sentences", lambda count, *, seed: draw(211, seed=seed))
+    data = recipes.prepare("grammar-long")
+    sources = [source.split() for source, _ in data.test]
+    assert {min(map(len, sources)) < 20, max(map(len, sources)) > 50} == {True}
+    assert max(len(source) for source, _ in data.train) > 50 < recipes.EDGES["grammar-long"][-1] < 60
+    assert all(UNK not in ids for pair in data.train for ids in pair)
+    _, training = recipes.settings(data, attention="none")
+    other = recipes.settings(data, attention="additive")[1]
+    assert training == other  # the same budget with attention and without
+    assert (training.epochs, training.tokens) == (4, 1500)
+    assert recipes.settings(recipes.prepare("reversal"), attention="none")[1].tokens == 700
+
+
 # Settings
+
+
+def parts(data: Prepared) -> tuple[Any, TrainConfig]:
+    """Return the default settings of some data."""
+    return recipes.settings(data, attention="additive", device="cpu")
 
 
 @pytest.mark.parametrize("config", recipes.CONFIGS["multi30k"])
@@ -118,11 +142,64 @@ def test_every_configuration_makes_a_model(
     planted(tmp_path, monkeypatch)
     monkeypatch.setitem(recipes.VOCABULARY, "multi30k", 60 * (2 if config in ("small", "toy") else 1))
     data = recipes.prepare("multi30k", config=config)
+    if recipes.WIDTHS[config].get("readout") == "state" and attention in ("dot", "general", "scaled"):
+        with pytest.raises(ValueError, match="readout 'state' would never use the context"):
+            recipes.settings(data, attention=attention, config=config)
+        return
     model, training = recipes.settings(data, attention=attention, config=config, seed=7, device="cpu")
-    assert model.attention == attention and (training.seed, training.device) == (7, "cpu")
-    assert model.share_embeddings == (config in ("default", "small"))
+    assert model.attention == ("multi-head" if config == "transformer" else attention)
+    assert (training.seed, training.device) == (7, "cpu")
+    assert model.share_embeddings == (config in ("default", "small", "transformer"))
     with torch.device("meta"):
-        Seq2Seq(model)
+        built = recipes.build(model, 0)
+    assert isinstance(built, Transformer if config == "transformer" else Seq2Seq)
+
+
+def test_one_setting_can_be_changed_and_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(tmp_path, monkeypatch)
+    data = recipes.prepare("multi30k")
+    model, training = parts(data)
+    changes = {"dropout": 0.5, "epochs": 3, "share_embeddings": False, "lr": 1}
+    new_model, new_training = recipes.settings(data, attention="additive", device="cpu", changes=changes)
+    assert new_model == dataclasses.replace(model, dropout=0.5, share_embeddings=False)
+    assert new_training == dataclasses.replace(training, epochs=3, lr=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dropuot": 0.1}, "no setting 'dropuot' to change; there are .*dropout"),
+        ({"seed": 3}, "no setting 'seed' to change"),
+        ({"attention": "dot"}, "no setting 'attention'"),
+        ({"epochs": 2.5}, "epochs is 8 here, so its new value must be like it; got 2.5"),
+        ({"share_embeddings": 1}, "share_embeddings is True here"),
+        ({"d_e": True}, "d_e is 256 here"),
+        ({"dropout": 1.0}, "dropout is a probability"),
+        ({"average": 1}, "average must lie between"),
+    ],
+)
+def test_changes_that_cannot_work_are_refused(
+    changes: dict[str, object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(tmp_path, monkeypatch)
+    with pytest.raises(ValueError, match=words):
+        recipes.settings(recipes.prepare("multi30k"), attention="additive", changes=changes)
+
+
+def test_whole_words_are_those_that_training_has_seen_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = planted(tmp_path, monkeypatch)
+    once = dataclasses.replace(corpus, train=(*corpus.train, Pair("Ein Unikum.", "A oddity.")))
+    monkeypatch.setattr(corpora, "load", lambda name, *, data_dir: once)
+    data = recipes.prepare("multi30k", subwords=0)
+    sources = [" ".join(data.source_text.tokens(source)) for source, _ in data.train]
+    assert sources[-1] == "ein <unk> ." and sources[11].startswith("ein hund sieht")
+    assert data.test[0] == ("eine ☂ schläft .", "A ♞ sleeps.")  # the reference stays as it was written
+    with pytest.raises(ValueError, match="reversal is generated from whole words"):
+        recipes.prepare("reversal", subwords=0)
 
 
 def test_first_parameters_depend_on_the_seed_alone() -> None:
@@ -158,7 +235,8 @@ def test_gold_targets_do_not_reach_the_predictions(small: None, monkeypatch: pyt
         (source, " ".join(source.split()[::-1][2:] + ["a"] * k)) for k, (source, _) in enumerate(data.test)
     ]
     recipes.evaluate(model, dataclasses.replace(data, test=noise))
-    assert scored[0] == scored[-1] and len(set(scored[0])) > 3
+    half = len(scored) // 2  # greedy and beam, each scored in several ways
+    assert half == 6 and scored[:half] == scored[half:] and len(set(scored[0])) > 3
 
 
 def test_scores_are_those_of_the_translations(small: None) -> None:
@@ -175,6 +253,11 @@ def test_scores_are_those_of_the_translations(small: None) -> None:
     assert low <= metrics["bleu"]["value"] <= high
     assert metrics["exact_match"]["value"] == round(exact_match(texts, references), 4)
     assert "case:lc" in metrics["bleu_lc"]["signature"] and metrics["test_sentences"] == 13
+    beam = Translator(model, data.source_text, data.target_text).translate([s for s, _ in data.test], width=5)
+    best = bleu(hypotheses=[t.text for t in beam], references=references, tokenize="none")
+    assert metrics["beam5"]["bleu"]["value"] == round(best.value, 2)
+    assert "beam 5" in metrics["beam5"]["decoding"]
+    assert [t.text for t in beam] != texts, "beam and greedy agree: the test sees no difference"
     assert sum(record["count"] for record in lengths) == 13
     json.dumps([metrics, lengths])
 
@@ -207,10 +290,12 @@ def test_a_record_is_plain_data_and_says_all(small: None) -> None:
     model = trained(data)
     record = recipes.record(
         data, model, TrainConfig(seed=5, device="cpu"), config="default",
+        changes={"dropout": 0.0}, trained_at="abc",
         seconds=1.23, cpu_seconds=2.34, metrics={"bleu": 1}, lengths=[],
     )  # fmt: skip
     assert json.loads(json.dumps(record)) == record
     expected = {"task": "reversal", "attention": "additive", "config": "default", "seed": 5, "seconds": 1.2}
+    expected |= {"model": "seq2seq", "changes": {"dropout": 0.0}, "commit": "abc"}
     assert expected.items() <= record.items()
     assert record["device"]["type"] == "cpu" and record["device"]["threads"] == torch.get_num_threads()
     assert record["versions"]["torch"] == torch.__version__ and record["training_pairs"] == 47

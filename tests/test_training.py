@@ -3,16 +3,18 @@
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from seq2seq_edu import equations, training
+from seq2seq_edu import equations, keeper, training
 from seq2seq_edu.batching import IdPair, Vocabulary, make_batch
-from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint
+from seq2seq_edu.checkpoints import CheckpointError, load_checkpoint, load_progress
 from seq2seq_edu.decoding import greedy
+from seq2seq_edu.keeper import RunningMean
 from seq2seq_edu.model import ModelConfig, Seq2Seq
 from seq2seq_edu.modules import ATTENTIONS
 from seq2seq_edu.training import (
@@ -339,6 +341,25 @@ def test_a_finished_training_has_nothing_to_go_on_with(tmp_path: Path) -> None:
     torch.testing.assert_close(dict(other.named_parameters()), dict(model.named_parameters()), rtol=0, atol=0)
 
 
+def test_time_to_the_best_loss_counts_from_the_start_of_the_process(tmp_path: Path) -> None:
+    before = keeper.since_start()
+    records = list(start(tmp_path)[1])
+    measured = [r for r in records if "validation" in r]
+    assert all(before < r["seconds_to_best"] < keeper.since_start() for r in measured)
+    best = min(range(len(measured)), key=lambda k: measured[k]["validation"])
+    assert measured[-1]["seconds_to_best"] == measured[best]["seconds_to_best"]
+    progress = load_progress(tmp_path / "last.safetensors")
+    assert progress == load_checkpoint(tmp_path / "last.safetensors").progress
+    assert progress["seconds_to_best"] == measured[-1]["seconds_to_best"]
+    _, again = start(tmp_path, resume=True)
+    assert list(again) == []
+
+
+def test_a_total_that_is_known_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "count_steps", lambda *args: pytest.fail("counted again"))
+    assert next(train(tiny(), many(), CONFIG, total=3))["lr"] == learning_rate(1, 3, CONFIG)
+
+
 def test_seconds_go_on_from_before_the_interruption(tmp_path: Path) -> None:
     _, records = start(tmp_path)
     before = take(records, 3)[-1]
@@ -355,6 +376,8 @@ def test_seconds_go_on_from_before_the_interruption(tmp_path: Path) -> None:
         ({"config": TrainConfig(**{**vars(CONFIG), "max_steps": 5})}, "another max_steps .None, now 5."),
         ({"config": TrainConfig(**{**vars(CONFIG), "precision": "bf16"})}, "another precision"),
         ({"pairs": [*many(30), ([4], [5])]}, "another data"),
+        ({"validation": many(8)}, "another validation"),
+        ({"texts": (TEXTS[0], Vocabulary("abcdefz"))}, "another vocabulary"),
     ],
 )
 def test_another_training_cannot_be_resumed(tmp_path: Path, change: dict[str, object], name: str) -> None:
@@ -478,8 +501,61 @@ def test_training_changes_no_setting_of_the_process() -> None:
 
 def test_a_training_without_a_folder_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "save_checkpoint", lambda *args, **kwargs: pytest.fail("wrote a file"))
+    monkeypatch.setattr(keeper, "save_checkpoint", lambda *args, **kwargs: pytest.fail("wrote a file"))
     records = train(tiny(), many(), CONFIG, validation=many(3))
     take(records, 5)
     records.close()
     assert list(tmp_path.iterdir()) == []
+
+
+# Running mean
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.9, 0.999])
+def test_running_mean_is_that_of_its_formula(decay: float) -> None:
+    model = torch.nn.Linear(3, 2, bias=False).double()
+    mean, expected = RunningMean(model, decay), model.weight.detach().clone()
+    for step in range(1, 12):
+        with torch.no_grad():
+            model.weight.add_(step)
+        mean.update(step)
+        d = min(decay, (1 + step) / (10 + step))
+        expected = d * expected + (1 - d) * model.weight.detach()
+    last = model.weight.detach().clone()
+    mean.swap()
+    assert torch.allclose(model.weight, expected, atol=1e-12) and not torch.allclose(last, expected)
+    mean.swap()
+    assert torch.equal(model.weight, last)
+
+
+def test_without_a_decay_no_mean_is_kept() -> None:
+    model = torch.nn.Linear(3, 2)
+    before = model.weight.detach().clone()
+    mean = RunningMean(model, 0.0)
+    mean.update(1)
+    mean.swap()
+    assert torch.equal(model.weight, before) and not mean.tensors()
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_a_training_with_a_running_mean_goes_on_exactly(count: int, tmp_path: Path) -> None:
+    config = replace(CONFIG, average=0.9)
+    model, records = start(tmp_path / "one", config=config)
+    whole = timeless(records)
+    stopped, records = start(tmp_path / "two", config=config)
+    first = take(records, count)
+    resumed, records = start(tmp_path / "two", config=config, resume=True)
+    assert timeless(first) + timeless(records) == whole
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, dict(resumed.named_parameters())[name])
+    plain = [r["validation"] for r in start(tmp_path / "three")[1] if "validation" in r]
+    assert plain != [r["validation"] for r in whole if "validation" in r]
+
+
+def test_what_was_averaged_is_the_model_that_is_kept(tmp_path: Path) -> None:
+    model, records = start(tmp_path, config=replace(CONFIG, average=0.9))
+    losses = {r["validation"]: r["step"] for r in records if "validation" in r}
+    kept = load_checkpoint(tmp_path / "best.safetensors").model
+    assert validate(kept, many()[:7]) == pytest.approx(min(losses), abs=1e-6)
+    if losses[min(losses)] == max(losses.values()):
+        assert all(torch.equal(p, q) for p, q in zip(model.parameters(), kept.parameters(), strict=True))
