@@ -4,49 +4,61 @@ import json
 import re
 import socket
 import statistics
-from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
+from seq2seq_edu import recipes, records
 from seq2seq_edu.checkpoints import load_checkpoint
-from seq2seq_edu.decoding import Translator
-from seq2seq_edu.model import ModelConfig, Seq2Seq
-from seq2seq_edu.recipes import CONFIGS, DATA
+from seq2seq_edu.model import ModelConfig
 from seq2seq_edu.training import TrainConfig
+from seq2seq_edu.transformer import TransformerConfig
+from seq2seq_edu.translator import Translator
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = ROOT / "notebooks" / "08_real_translation.ipynb"
 RELEASED = sorted((ROOT / "checkpoints").glob("*/record.json"))
 FILES = sorted((ROOT / "results").glob("*.json"))
+RUNS = [path for path in FILES if not path.stem.startswith("bench")]  # a table of speeds is no run
 PUBLISHED = {  # BLEU on the Multi30k test set of 2016, by others, counted otherwise
     "28.30": "bentrevett/pytorch-seq2seq, tutorial 3",
     "13.76": "bentrevett/pytorch-seq2seq, without attention",
     "20.61": "bentrevett/pytorch-seq2seq, without attention",
+    "36.52": "bentrevett/pytorch-seq2seq, Transformer",
     "38.38": "Lample et al. (2018), arXiv:1711.00043, table 2",
 }
+TOKENIZERS = {"multi30k": "13a", "tatoeba-zh-en": "13a", "tatoeba-en-zh": "zh"}  # generated: none
+RULERS = {"bleu": "mixed", "bleu_lc": "lc", "bleu_tok_lc": "lc"}  # and their case
+NUMBER = (int, float)
+SCORES: dict[str, Any] = {name: {"value": NUMBER, "signature": str, "interval_95": list} for name in RULERS}
 SCHEMA: dict[str, Any] = {
     "task": str,
     "model": str,
     "attention": str,
     "config": str,
+    "changes": dict,
     "seed": int,
     "device": {"type": str, "name": str, "threads": int, "precision": str},
     "versions": {"seq2seq_edu": str, "python": str, "torch": str, "sacrebleu": str},
     "commit": str,
+    "scored_at": str,
     "parameters": int,
     "training_pairs": int,
     "validation_pairs": int,
-    "seconds": (int, float),
-    "cpu_seconds": (int, float),
-    "metrics": {"decoding": str, "test_sentences": int, "bleu": dict, "bleu_lc": dict, "nll": dict},
+    "seconds": NUMBER,
+    "cpu_seconds": NUMBER,
+    "metrics": SCORES
+    | {"decoding": str, "test_sentences": int, "beam5": {"decoding": str} | SCORES}
+    | {"nll": {"value": NUMBER, "unit": str}},
     "by_length": list,
     "model_config": dict,
     "train_config": dict,
 }
-RUNS = [path for path in FILES if not path.stem.startswith("bench")]  # a table of speeds is no run
+GROUPS = records.group(records.read(ROOT / "results"))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -68,18 +80,42 @@ def misfits(found: Any, wanted: Any, place: str = "record") -> list[str]:
 
 
 def bad_scores(record: dict[str, Any]) -> list[str]:
-    """List what is wrong with the scores of a record: signature, ruler, interval."""
-    wrong = []
-    for name, case in (("bleu", "case:mixed"), ("bleu_lc", "case:lc")):
-        score = record["metrics"][name]
-        low, high = score.get("interval_95", (0, 0))
-        tokens = "tok:13a" if record["task"] in ("multi30k", "tatoeba-zh-en") else "tok:"
-        for part in (case, tokens, "nrefs:1", "smooth:exp", "version:"):
-            if part not in score.get("signature", ""):
-                wrong.append(f"{name}: no {part} in the signature {score.get('signature')!r}")
-        if not 0 <= low <= score["value"] <= high <= 100:
-            wrong.append(f"{name}: {score['value']} is not within {low} .. {high}")
+    """List what is wrong with the scores of a record: search, signature, ruler, interval."""
+    metrics, wrong = record["metrics"], []
+    for search, words, scores in (("greedy", "greedy", metrics), ("beam5", "beam 5", metrics["beam5"])):
+        if words not in scores["decoding"]:
+            wrong.append(f"{search}: the decoding is called {scores['decoding']!r}")
+        for name, case in RULERS.items():
+            tokens = TOKENIZERS.get(record["task"], "none") if name != "bleu_tok_lc" else "none"
+            start = f"nrefs:1|case:{case}|eff:no|tok:{tokens}|smooth:exp|version:"
+            value, (low, high) = scores[name]["value"], scores[name]["interval_95"]
+            if not scores[name]["signature"].startswith(start):
+                wrong.append(f"{search}, {name}: signature {scores[name]['signature']!r}, expected {start}")
+            if not 0 <= low <= value <= high <= 100:
+                wrong.append(f"{search}, {name}: {value} is not within {low} .. {high}")
+    if "nats" not in metrics["nll"]["unit"]:
+        wrong.append(f"nll: unit {metrics['nll']['unit']!r}")
     return wrong
+
+
+def meant(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the names of a record mean today: its configuration, then its changes."""
+    name = record["config"] if record["task"] in recipes.VOCABULARY else "toy"
+    more = recipes.MORE.get(record["task"], {}) if record["config"] == "default" else {}
+    settings = recipes.WIDTHS[name] | recipes.TRAINING[name] | more
+    if record["attention"] == "dot":
+        settings["d_h"] = settings["d_s"]
+    changes = {name: value for name, value in record.get("changes", {}).items() if name != "subwords"}
+    return settings | changes
+
+
+def stem(record: dict[str, Any]) -> str:
+    """Return how the file of a record begins; an ablation's own word follows."""
+    if record.get("changes", {}):
+        return "ablation-"
+    _, name, config, _ = records.kind(record)
+    other = "" if config in ("default", "transformer") else f"-{config}"
+    return f"{record['task']}-{name}{other}-{record['seed']}"
 
 
 def claims(text: str) -> set[str]:
@@ -99,42 +135,60 @@ def claims(text: str) -> set[str]:
     return found
 
 
-def recorded() -> list[float]:
-    """Return every score on record, its interval, and the median of each group of seeds."""
-    values, groups = [], defaultdict(list)
-    for path in [*RUNS, *RELEASED]:
-        record = read(path)
-        for name in ("bleu", "bleu_lc"):
-            score = record["metrics"][name]
-            values += [score["value"], *score["interval_95"]]
-            if path in RUNS:
-                groups[record["task"], record["attention"], name].append(score["value"])
-    return values + [statistics.median(group) for group in groups.values()]
+def summary(values: list[float]) -> list[float]:
+    """Return what a page may quote of several seeds: the median and the range."""
+    return [statistics.median(values), min(values), max(values)] if values else []
+
+
+def quotable(groups: Iterable[records.Group]) -> list[float]:
+    """Return the scores that a page may quote: on real text, cased or lower-cased, no single ablation."""
+    some = [g for g in groups if g.task in TOKENIZERS and not g.changes]
+    return [
+        value
+        for g in some
+        for name in ("bleu", "bleu_lc")
+        for search in ("greedy", "beam5")
+        for value in summary(g.scores(name, search))
+    ]
+
+
+def near(claim: str, values: Iterable[float]) -> bool:
+    """Tell whether a number as written is one of the values, rounded."""
+    digits = len(claim.partition(".")[2])
+    return any(abs(float(claim) - v) <= 0.5 * 10**-digits + 1e-9 for v in values)
 
 
 def unfounded(text: str, values: list[float]) -> list[str]:
     """List the scores of a text that are neither on record nor among the published ones."""
 
-    def founded(claim: str) -> bool:
-        digits = len(claim.partition(".")[2])
-        return claim in PUBLISHED or any(abs(float(claim) - v) <= 0.5 * 10**-digits + 1e-9 for v in values)
-
-    return sorted(claim for claim in claims(text) if not founded(claim))
+    return sorted(c for c in claims(text) if c not in PUBLISHED and not near(c, values))
 
 
 @pytest.mark.parametrize("path", [*RUNS, *RELEASED], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_record_says_all_that_it_should(path: Path) -> None:
     record = read(path)
-    assert not misfits(record, SCHEMA)
+    assert not misfits(record, SCHEMA), "score it again: seq2seq-edu evaluate --checkpoint RUN --record FILE"
     assert not bad_scores(record)
-    assert record["task"] in DATA and record["config"] in CONFIGS[record["task"]]
-    assert re.fullmatch(r"[0-9a-f]{7,40}", record["commit"]), "a changed checkout: nobody can repeat it"
+    assert record["task"] in recipes.DATA and record["config"] in recipes.CONFIGS[record["task"]]
+    for name in ("commit", "scored_at"):
+        assert re.fullmatch(r"[0-9a-f]{7,40}", record[name]), f"{name}: nobody can repeat a changed checkout"
     assert record["cpu_seconds"] > 0 and record["seconds"] > 0
-    assert record["train_config"]["seed"] == record["seed"]
-    TrainConfig(**{**record["train_config"], "device": "cpu"})
-    model = Seq2Seq(ModelConfig(**record["model_config"]))
+
+
+@pytest.mark.parametrize("path", [*RUNS, *RELEASED], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_record_is_of_the_model_that_its_names_mean(path: Path) -> None:
+    record = read(path)
+    train = TrainConfig(**{**record["train_config"], "device": "cpu"})
+    assert train.seed == record["seed"] and train.precision == record["device"]["precision"]
+    its_own = record["config"] == "transformer"
+    config = (TransformerConfig if its_own else ModelConfig)(**record["model_config"])
+    model = recipes.build(config, record["seed"])
+    assert type(model).__name__.lower() == record["model"] == ("transformer" if its_own else "seq2seq")
     assert sum(p.numel() for p in model.parameters()) == record["parameters"]
     assert model.config.attention == record["attention"]
+    settings = asdict(train) | asdict(config)
+    other = {name: settings[name] for name, value in meant(record).items() if settings[name] != value}
+    assert not other, f"{record['config']} means something else by now: {other}; train it again"
 
 
 @pytest.mark.parametrize("path", [*RUNS, *RELEASED], ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -151,42 +205,141 @@ def test_every_sentence_has_one_length(path: Path) -> None:
             assert b["low"] <= b["mean_length"] <= (b["high"] or np.inf)
 
 
-def test_seeds_of_a_group_differ_and_files_are_named_after_them() -> None:
+def test_files_are_named_after_their_runs() -> None:
     assert RUNS, "results/ holds no record"
-    groups = defaultdict(list)
     for path in RUNS:
         record = read(path)
-        assert path.stem == f"{record['task']}-{record['attention']}-{record['seed']}"
-        groups[record["task"], record["attention"], record["config"]].append(record)
-    for name, records in groups.items():
-        assert len({r["seed"] for r in records}) == len(records), f"{name}: a seed stands there twice"
-        for field in ("parameters", "training_pairs", "validation_pairs", "model_config"):
-            assert all(r[field] == records[0][field] for r in records), f"{name}: the runs differ in {field}"
-        assert len({r["metrics"]["bleu_lc"]["signature"] for r in records}) == 1, f"{name}: several rulers"
+        if record.get("changes", {}):
+            assert re.fullmatch(r"ablation-[a-z0-9_-]+", path.stem), path.name
+        else:
+            assert path.stem == stem(record)
 
 
-@pytest.mark.parametrize("task", ["multi30k", "tatoeba-zh-en"])
-def test_attention_is_worth_what_the_chapter_says(task: str) -> None:
-    scores = defaultdict(list)
-    for path in RUNS:
-        record = read(path)
-        if record["task"] == task and record["config"] == "default":
-            scores[record["attention"]].append(record["metrics"]["bleu_lc"]["value"])
-    assert min(scores["additive"]) >= {"multi30k": 35, "tatoeba-zh-en": 18}[task]
-    if scores["none"]:
-        spread = max(max(values) - min(values) for values in (scores["additive"], scores["none"]))
-        assert min(scores["additive"]) - max(scores["none"]) > spread
+@pytest.mark.parametrize("group", GROUPS, ids=lambda g: "-".join([g.task, g.name, g.config, *g.changes]))
+def test_runs_of_a_group_differ_in_the_seed_alone(group: records.Group) -> None:
+    assert len(set(group.seeds)) == len(group.seeds), "a seed stands there twice"
+    for field in ("parameters", "training_pairs", "validation_pairs", "model_config"):
+        assert all(r[field] == group.runs[0][field] for r in group.runs), f"the runs differ in {field}"
+    for name in RULERS:
+        assert len(group.signatures(name)) == 1, f"{name}: several rulers"
+
+
+def test_an_ablation_is_one_change_of_a_run_that_is_there() -> None:
+    plain = {(records.kind(r)[:3], r["seed"]) for g in GROUPS if not g.changes for r in g.runs}
+    for g in GROUPS:
+        if g.changes:
+            assert len(g.changes) == 1, f"{g.changes}: which of them made the difference?"
+            assert all((records.kind(r)[:3], r["seed"]) in plain for r in g.runs), (
+                "nothing to compare it with"
+            )
+
+
+# --- what the chapter and the README claim -----------------------------------------------------------------
+
+
+def runs_of(task: str) -> dict[str, records.Group]:
+    """Return the full models of a task by name."""
+    return {g.name: g for g in records.models(GROUPS, task)}
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam5"])
+@pytest.mark.parametrize("task", [t for t in TOKENIZERS if {"none", "additive"} <= runs_of(t).keys()])
+def test_attention_is_worth_what_the_chapter_says(task: str, search: str) -> None:
+    found = runs_of(task)
+    scores = {name: found[name].scores("bleu_lc", search) for name in ("additive", "none")}
+    assert all(scores.values()), f"{search} is not on record"
+    spread = max(max(values) - min(values) for values in scores.values())
+    assert min(scores["additive"]) - max(scores["none"]) > spread
+
+
+def test_there_are_records_to_judge() -> None:
+    assert {"none", "additive"} <= runs_of("multi30k").keys() & runs_of("tatoeba-zh-en").keys()
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "search", "least"),
+    [
+        ("multi30k", "additive", "greedy", 36),
+        ("multi30k", "additive", "beam5", 39),
+        ("multi30k", "transformer", "beam5", 40),
+        ("tatoeba-zh-en", "additive", "greedy", 18),
+    ],
+)
+def test_the_figures_that_were_to_be_reached(task: str, name: str, search: str, least: float) -> None:
+    group = runs_of(task).get(name)
+    if group is None or (len(group.runs) < 3 and task == "multi30k"):
+        pytest.skip(f"fewer than three seeds of {task}, {name}")
+    assert statistics.median(group.scores("bleu_lc", search) or [0]) >= least
+    assert group.runs[0]["parameters"] < 10_000_000
+
+
+def test_beam_search_is_no_worse_than_greedy_search() -> None:
+    for g in GROUPS:
+        if g.task in TOKENIZERS and not g.changes:
+            assert statistics.median(g.scores("bleu_lc", "beam5")) > statistics.median(g.scores("bleu_lc"))
+
+
+@pytest.mark.parametrize("name", [n for n in ("additive", "none") if n in runs_of("grammar-long")])
+def test_only_the_fixed_vector_fails_on_long_sentences(name: str) -> None:
+    bins = runs_of("grammar-long")[name].lengths()
+    scores = [b["bleu"] for b in bins]
+    assert len(bins) >= 5 and min(b["count"] for b in bins) >= 30
+    if name == "additive":
+        assert max(scores) - min(scores) <= 3
+    else:
+        assert max(scores) - scores[-1] >= 10
+
+
+README_TABLES = {
+    "multi30k": "Multi30k, German to English",
+    "tatoeba-zh-en": "Tatoeba, Chinese to English",
+    "tatoeba-en-zh": "Tatoeba, English to Chinese",
+}
+
+
+@pytest.mark.parametrize("task", [task for task in README_TABLES if records.models(GROUPS, task)])
+def test_the_readme_shows_the_records(task: str) -> None:
+    table = records.markdown(records.models(GROUPS, task), README_TABLES[task])
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"put this in the README:\n\n{table}"
+
+
+def quantities(text: str) -> dict[str, set[str]]:
+    """Return the minutes, parameters and factors that a text gives in its sentences."""
+    text = re.sub(r"^\|.*$", " ", re.sub(r"(?s)```.*?```", " ", text), flags=re.MULTILINE)
+    kinds = {"minutes": r"(\d+) minutes", "million": r"(\d+(?:\.\d+)?) million parameters"}
+    kinds |= {"times": r"(\d+(?:\.\d+)?) times as"}
+    return {kind: set(re.findall(pattern, text)) for kind, pattern in kinds.items()}
+
+
+def test_minutes_sizes_and_speeds_in_the_readme_are_on_record() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What was measured")[2]
+    found = quantities(section.partition("\n## ")[0])
+    every = [r for g in GROUPS for r in g.runs if g.task in TOKENIZERS]
+    known = {
+        "minutes": [r[name] / 60 for r in every for name in ("seconds", "cpu_seconds")],
+        "million": [r["parameters"] / 1e6 for r in every],
+        "times": [row["ratio"] for row in read(ROOT / "results" / "bench.json")["rows"]],
+    }
+    for kind, claims_of_kind in found.items():
+        assert not [c for c in claims_of_kind if not near(c, known[kind])], f"{kind}: not on record"
 
 
 def test_every_score_in_the_readme_is_on_record() -> None:
-    assert not unfounded((ROOT / "README.md").read_text(encoding="utf-8"), recorded())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for task, title in README_TABLES.items():
+        text = text.replace(records.markdown(records.models(GROUPS, task), title), "")
+    assert not unfounded(text, quotable(GROUPS))
+    stale = [line for line in text.splitlines() if line.startswith(("| GRU", "| Transformer"))]
+    assert not stale, f"not from the records: {stale}"
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.parent.name)
 def test_every_score_on_a_model_card_is_of_that_model(path: Path) -> None:
-    card, score = (path.parent / "README.md").read_text(encoding="utf-8"), read(path)["metrics"]["bleu"]
-    assert not unfounded(card, [score["value"], *score["interval_95"], read(path)["metrics"]["nll"]["value"]])
-    assert f"{score['value']}" in card
+    card, metrics = (path.parent / "README.md").read_text(encoding="utf-8"), read(path)["metrics"]
+    scores = [metrics["bleu"], metrics["beam5"]["bleu"]]
+    values = [v for score in scores for v in (score["value"], *score["interval_95"])]
+    assert not unfounded(card, [*values, metrics["nll"]["value"]])
+    assert all(f"**{score['value']}**" in card for score in scores)
 
 
 def test_the_chapter_prints_its_scores_and_never_writes_them() -> None:
@@ -208,12 +361,52 @@ def test_the_rules_above_catch_what_they_are_for() -> None:
         "record.b.d is missing",
         "record.b.c is True, expected <class 'int'>",
     ]
-    record = read(RUNS[0])
-    del record["metrics"]["bleu_lc"]["signature"]
-    assert bad_scores(record)
-    record = read(RUNS[0])
-    record["metrics"]["bleu"]["value"] = record["metrics"]["bleu"]["interval_95"][1] + 1
-    assert bad_scores(record)
+    assert quantities("| 5 minutes |\n15 minutes, 3.7 million parameters, 4 times as fast\n") == {
+        "minutes": {"15"},
+        "million": {"3.7"},
+        "times": {"4"},
+    }
+    assert near("15", [14.6]) and not near("15", [15.6]) and not near("3.7", [3.76])
+
+
+def a_sample(tokens: str = "zh") -> dict[str, Any]:
+    """Return a record of English to Chinese as it should be, as far as scores go."""
+
+    def score(case: str, tok: str) -> dict[str, Any]:
+        signature = f"nrefs:1|case:{case}|eff:no|tok:{tok}|smooth:exp|version:2.6.0"
+        return {"value": 21.5, "signature": signature, "interval_95": [20.0, 23.0]}
+
+    def scores() -> dict[str, Any]:
+        return {
+            "bleu": score("mixed", tokens),
+            "bleu_lc": score("lc", tokens),
+            "bleu_tok_lc": score("lc", "none"),
+        }
+
+    beam = {"decoding": "beam 5, log-probability divided by length (penalty 1.0)"} | scores()
+    nll = {"value": 2.2, "unit": "nats per target token, validation, teacher forcing"}
+    return {"task": "tatoeba-en-zh", "metrics": {"decoding": "greedy", "beam5": beam, "nll": nll} | scores()}
+
+
+def test_scores_without_search_ruler_or_interval_are_refused() -> None:
+    assert not bad_scores(a_sample())
+    assert len(bad_scores(a_sample("13a"))) == 4, "Chinese counted as if it had spaces"
+    planted: list[tuple[tuple[str, ...], Any]] = [
+        (("decoding",), "beam 5"),
+        (("beam5", "decoding"), "greedy"),
+        (("bleu", "value"), 23.5),
+        (("beam5", "bleu_lc", "interval_95"), [22.0, 23.0]),
+        (("beam5", "bleu", "signature"), "nrefs:1|case:lc|eff:no|tok:zh|smooth:exp|version:2.6.0"),
+        (("bleu_tok_lc", "signature"), "nrefs:1|case:lc|eff:no|tok:zh|smooth:exp|version:2.6.0"),
+        (("nll", "unit"), "bits"),
+    ]
+    for (*place, last), value in planted:
+        record = a_sample()
+        inner = record["metrics"]
+        for name in place:
+            inner = inner[name]
+        inner[last] = value
+        assert len(bad_scores(record)) == 1, (place, last)
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.parent.name)
@@ -222,7 +415,16 @@ def test_released_weights_are_small_and_explained(path: Path) -> None:
     assert size < 10_000_000, f"{path.parent.name} has {size:,} bytes: every clone pays for them"
     card, record = (path.parent / "README.md").read_text(encoding="utf-8"), read(path)
     signature = record["metrics"]["bleu"]["signature"]
-    words = ("Tatoeba", "manythings.org", "by sentence", "CC-BY 2.0", "CC-BY 4.0", "greedy", "limits")
+    words = (
+        "Tatoeba",
+        "manythings.org",
+        "by sentence",
+        "CC-BY 2.0",
+        "CC-BY 4.0",
+        "greedy",
+        "beam 5",
+        "limits",
+    )
     for word in (*words, record["commit"]):
         assert word in card, f"the card does not say {word!r}"
     assert signature in card.replace("\\|", "|")
@@ -238,9 +440,16 @@ def test_released_weights_are_those_of_the_recorded_run(path: Path) -> None:
     assert checkpoint.about["data"] == record["task"]
     assert sum(p.numel() for p in checkpoint.model.parameters()) == record["parameters"]
     assert not checkpoint.optimizer
-    of_the_run = read(ROOT / "results" / f"{record['task']}-{record['attention']}-{record['seed']}.json")
-    for name in ("bleu", "bleu_lc"):  # half precision must not cost anything
+    of_the_run = read(ROOT / "results" / f"{stem(record)}.json")
+    assert of_the_run["commit"] == record["commit"], "another training"
+    for name in RULERS:  # half precision must not cost anything
         assert abs(record["metrics"][name]["value"] - of_the_run["metrics"][name]["value"]) < 0.2
+
+
+SAID = {  # what a released model must be able to say, and words that it should use
+    "zh-en": (["我想喝水。", "汤姆需要跟玛丽说话。"], ["water", "Tom", "Mary"]),
+    "en-zh": (["I want to drink water.", "Tom needs to speak to Mary."], ["水", "汤姆", "玛丽"]),
+}
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.parent.name)
@@ -252,8 +461,9 @@ def test_released_weights_translate_without_network(path: Path, monkeypatch: pyt
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     translator = Translator.of(load_checkpoint(path.parent))
-    short, long = translator.translate(["我想喝水。", "汤姆需要跟玛丽说话。"])
-    assert "water" in short.text and {"Tom", "Mary"} <= set(re.findall(r"\w+", long.text))
+    sentences, wanted = SAID[path.parent.name]
+    short, long = translator.translate(sentences)
+    assert wanted[0] in short.text and all(name in long.text for name in wanted[1:])
     for translation in (short, long):
         assert translation.finished and not translation.unknown and translation.alignment is not None
         np.testing.assert_allclose(translation.alignment.sum(axis=1), 1, atol=1e-5)
