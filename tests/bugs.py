@@ -439,4 +439,25 @@ BUGS = (
         '"low": max(lows),',
         "test_records.py::test_lengths_are_means_with_the_widest_interval",
     ),
+    Bug(
+        "the likeliest sum drawn as the winner",
+        "tree_plot.py",
+        "max(finished, key=lambda node: node.score)",
+        "max(finished, key=lambda node: node.log_prob)",
+        "test_tree_plot.py::test_the_thick_line_leads_to_the_best_score",
+    ),
+    Bug(
+        "branches of a tree drawn over each other",
+        "tree_plot.py",
+        "row = max(free[nodes[c].step] for c in line)",
+        "row = free[nodes[k].step]",
+        "test_tree_plot.py::test_branches_are_packed_and_no_two_boxes_share_a_place",
+    ),
+    Bug(
+        "the least probable child drawn straight on",
+        "tree_plot.py",
+        "sorted(shown, key=lambda node: (node.step, -node.log_prob))",
+        "sorted(shown, key=lambda node: (node.step, node.log_prob))",
+        "test_tree_plot.py::test_the_most_probable_child_stands_beside_its_parent",
+    ),
 )

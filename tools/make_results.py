@@ -1,0 +1,77 @@
+"""Make the records in results/ that are missing: train, score, write; interrupted runs go on.
+
+Run it as `python tools/make_results.py [--device cuda] [--only multi30k-transformer] [--list]`. A record that
+is there is never made again, a run that was stopped is resumed, so the same command completes the table
+bit by bit, on any machine. Each record says which device and precision made it.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SEEDS = (0, 1, 2)
+REAL = ("additive", "none", "scaled", "dot", "general", "transformer")
+ABLATIONS = {  # one setting of the additive model each, seed 0
+    "words": "subwords=0",
+    "untied": "share_embeddings=false",
+    "no-smoothing": "label_smoothing=0",
+    "no-dropout": "dropout=0",
+    "average": "average=0.999",
+    "longer": "epochs=16",
+}
+
+
+def runs() -> dict[str, list[str]]:
+    """Return the options of `train` for every record, by its name, the most wanted first."""
+    found: dict[str, list[str]] = {}
+    for seed in SEEDS:
+        for data, attentions in (
+            ("multi30k", REAL),
+            ("tatoeba-zh-en", ("additive", "none", "transformer")),
+            ("tatoeba-en-zh", ("additive", "none", "transformer")),
+            ("grammar-long", ("additive", "none")),
+            ("grammar", REAL[:-1]),
+            ("reversal", ("additive", "none")),
+        ):
+            for kind in attentions:
+                choice = ["--config", kind] if kind == "transformer" else ["--attention", kind]
+                found[f"{data}-{kind}-{seed}"] = ["--data", data, *choice, "--seed", str(seed)]
+    for name, change in ABLATIONS.items():
+        found[f"ablation-{name}"] = ["--data", "multi30k", "--seed", "0", "--set", change]
+    return found
+
+
+def main() -> int:
+    """Return the exit status: that of the first training that failed, else 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default="", metavar="TEXT", help="records whose name holds this")
+    parser.add_argument("--list", action="store_true", help="say what is missing, and train nothing")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", metavar="DIR", help="where runs are kept")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--threads", default="1")
+    options = parser.parse_args()
+    known = [name for name in runs() if options.only in name]
+    if not known:
+        parser.error(f"no record has {options.only!r} in its name; there are {', '.join(runs())}")
+    missing = [name for name in known if not (options.results / f"{name}.json").is_file()]
+    print(f"{len(known) - len(missing)} of {len(known)} records are there", flush=True)
+    for name in missing:
+        print(name, flush=True)
+        if options.list:
+            continue
+        out = options.runs / name
+        command = [sys.executable, "-m", "seq2seq_edu", "train", *runs()[name], "--out", str(out)]
+        command += ["--device", options.device, "--precision", options.precision]
+        command += ["--threads", options.threads, "--record", str(options.results / f"{name}.json")]
+        status = subprocess.call(command + (["--resume"] if (out / "last.safetensors").is_file() else []))
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
