@@ -111,7 +111,7 @@ def sample(
     References
     ----------
     Ackley, Hinton and Sejnowski (1985), doi:10.1207/s15516709cog0901_7 (temperature); Fan, Lewis and Dauphin
-    (2018), arXiv:1805.04833 (top k).
+    (2018), arXiv:1805.04833 (top k). Taught in: decoding.
     """
     check_length(max_length)
     _check_sampling(temperature, top_k, model.config.target_vocab)
@@ -231,6 +231,7 @@ def beam(
     References
     ----------
     Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
+    Taught in: decoding.
     """
     best = _best(model, src, src_mask, width, length_penalty, max_length, wanted=1)
     return [hypotheses[0] for hypotheses in best]

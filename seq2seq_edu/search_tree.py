@@ -204,7 +204,7 @@ def search(
 
     References
     ----------
-    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7.
+    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7. Taught in: decoding.
     """
     memory, state = model.encode(src, src_mask)
     found = Search(ends=[[] for _ in range(len(src))])

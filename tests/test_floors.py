@@ -14,7 +14,7 @@ FLOORS = {
     "equations": 1, "gradients": 1.1,
     "special": 1, "examples": 1, "dates": 1.1, "tasks": 1.2,
     "grammar_lexicon": 1, "grammar_meaning": 1.1, "grammar": 1.2, "grammar_long": 1.3,
-    "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1, "records": 1,
+    "subwords": 1.1, "corpora": 1.2, "drawing": 1, "plots": 1.1, "tree_plot": 1.1, "records": 1,
     # 2 to 6: PyTorch, from one attention step to a score
     "modules": 2, "model": 3, "transformer": 3.1, "batching": 4, "checkpoints": 4.1,
     "parallel": 4.1, "cuda": 4.1, "keeper": 4.2, "training": 5,
