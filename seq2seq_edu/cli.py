@@ -328,19 +328,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     """Score a checkpoint on the test split of the data it was trained on."""
     checkpoint = _load(options)
     check_search(checkpoint.model, options.beam, 1.0, 1)
-    name, config = checkpoint.about.get("data"), checkpoint.about.get("config", "default")
-    if name not in recipes.DATA:
-        raise ValueError(
-            f"{options.checkpoint} does not say what it was trained on: score it from Python instead"
-        )
     if options.record is not None:
         record = runs.rescore(options.checkpoint, data_dir=options.data_dir)
         write_whole(options.record, runs.render(record).encode())
         _print_metrics(record["metrics"])
         return 0
-    subwords = checkpoint.about.get("subwords")
-    data = recipes.prepare(name, config=config, subwords=subwords, data_dir=options.data_dir)
-    recipes.same_vocabulary(checkpoint, data)
+    data = runs.prepare_again(checkpoint, data_dir=options.data_dir)
     metrics, _, translations = recipes.evaluate(checkpoint.model, data, width=options.beam)
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False))

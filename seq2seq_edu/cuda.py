@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2seq_edu.batching import Batch, IdPair, pad
-from seq2seq_edu.model import EncoderDecoder, Seq2Seq
+from seq2seq_edu.model import EncoderDecoder, Seq2Seq, exact
 from seq2seq_edu.special import BOS, EOS
 
 Shape = tuple[int, int, int]  # rows, source columns n, target columns m
@@ -51,8 +51,7 @@ def loss_static(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.
         features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, [m] * rows, [m] * rows)
     logits = model.logits(features)
     targets = batch.tgt_out.masked_fill(~batch.tgt_mask, IGNORED).t().flatten()  # time-major too
-    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return F.cross_entropy(exact, targets, ignore_index=IGNORED, label_smoothing=label_smoothing)
+    return F.cross_entropy(exact(logits), targets, ignore_index=IGNORED, label_smoothing=label_smoothing)
 
 
 def _recurrent_features(model: Seq2Seq, batch: Batch) -> Tensor:

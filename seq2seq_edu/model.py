@@ -192,6 +192,22 @@ def start_small(table: nn.Embedding) -> None:
     nn.init.zeros_(table.weight[PAD])
 
 
+def exact(logits: Tensor) -> Tensor:
+    """Return scores of half precision in float32, others as they are, before many of them are summed.
+
+    Parameters
+    ----------
+    logits : Tensor of any shape
+        In any floating-point type.
+
+    Returns
+    -------
+    logits : Tensor of the same shape
+        In float32 at least.
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def count_real(src_mask: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Count the real tokens of each row of a source.
 

@@ -17,7 +17,6 @@ import torch
 
 from seq2seq_edu import __version__, corpora, grammar, grammar_long, tasks
 from seq2seq_edu.batching import IdPair, Text, Vocabulary
-from seq2seq_edu.checkpoints import Checkpoint
 from seq2seq_edu.evaluation import bleu, bleu_interval, by_length, corpus_alignment, exact_match, words
 from seq2seq_edu.model import EncoderDecoder, ModelConfig, Seq2Seq
 from seq2seq_edu.subwords import Subwords
@@ -266,31 +265,6 @@ def build(config: ModelConfig | TransformerConfig, seed: int) -> EncoderDecoder:
     return Transformer(config) if isinstance(config, TransformerConfig) else Seq2Seq(config)
 
 
-def same_vocabulary(checkpoint: Checkpoint, data: Prepared) -> None:
-    """Refuse to score a model on data that are encoded otherwise than those it was trained on.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        A trained model with its vocabularies.
-    data : Prepared
-        What it is to be scored on.
-
-    Raises
-    ------
-    ValueError
-        If a vocabulary differs.
-    """
-    mine, theirs = (
-        [side.to_bytes() for side in (x.source_text, x.target_text)] for x in (checkpoint, data)
-    )
-    if mine != theirs:
-        raise ValueError(
-            f"the model was trained with another vocabulary than {data.name} gives here: its data or its "
-            "version differ, and the score would mean nothing"
-        )
-
-
 def evaluate(
     model: EncoderDecoder, data: Prepared, *, width: int = 5
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[Translation]]:
@@ -419,7 +393,7 @@ def record(
     """
     return {
         "task": data.name,
-        "model": type(model).__name__.lower(),
+        "model": model.kind,
         "attention": model.config.attention,
         "config": config,
         "changes": dict(changes),

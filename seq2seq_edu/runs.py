@@ -148,6 +148,43 @@ def _score(
     )
 
 
+def prepare_again(checkpoint: Checkpoint, *, data_dir: str | Path | None = None) -> recipes.Prepared:
+    """Make the data ready that a model was trained on, encoded as they were then.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        A trained model with its vocabularies; what is said about it names the data.
+    data_dir : path, optional
+        Where the real text is.
+
+    Returns
+    -------
+    data : Prepared
+        As :func:`seq2seq_edu.recipes.prepare` gives it.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint does not name its data, or a vocabulary differs.
+    """
+    name, about = checkpoint.about.get("data"), checkpoint.about
+    if name not in recipes.DATA:
+        raise ValueError("the model does not say what it was trained on: score it from Python instead")
+    data = recipes.prepare(
+        name, config=about.get("config", "default"), subwords=about.get("subwords"), data_dir=data_dir
+    )
+    mine, theirs = (
+        [side.to_bytes() for side in (x.source_text, x.target_text)] for x in (checkpoint, data)
+    )
+    if mine != theirs:
+        raise ValueError(
+            f"the model was trained with another vocabulary than {data.name} gives here: its data or its "
+            "version differ, and the score would mean nothing"
+        )
+    return data
+
+
 def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
     """Score a finished run again, for instance by a newer way of decoding; how it was trained stays as it is.
 
@@ -180,13 +217,10 @@ def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no finished run (no record.json): finish it with `train --resume`")
     record = json.loads(path.read_text(encoding="utf-8"))
     checkpoint = load_checkpoint(folder)
-    changes = record.get("changes", {})
-    data = recipes.prepare(
-        record["task"], config=record["config"], subwords=changes.get("subwords"), data_dir=data_dir
-    )
-    recipes.same_vocabulary(checkpoint, data)
+    data = prepare_again(checkpoint, data_dir=data_dir)
     metrics, lengths, _ = recipes.evaluate(checkpoint.model, data)
-    record |= {"changes": changes, "scored_at": recipes.commit(), "metrics": metrics, "by_length": lengths}
+    record.setdefault("changes", {})  # the first records did not say
+    record |= {"scored_at": recipes.commit(), "metrics": metrics, "by_length": lengths}
     write_whole(path, render(record).encode())
     return record
 

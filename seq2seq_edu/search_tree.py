@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.model import EncoderDecoder
+from seq2seq_edu.model import EncoderDecoder, exact
 from seq2seq_edu.special import BOS, EOS, PAD
 
 ROOMY = 1024  # a width that any vocabulary allows, so that a tiny one can be searched exhaustively
@@ -255,7 +255,7 @@ def next_log_probs(logits: Tensor) -> Tensor:
     >>> next_log_probs(torch.zeros(1, 5)).exp().round(decimals=1).tolist()
     [[0.0, 0.0, 0.20000000298023224, 0.20000000298023224, 0.20000000298023224]]
     """
-    log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
+    log_probs = exact(logits).log_softmax(dim=-1)
     log_probs[:, [PAD, BOS]] = -torch.inf
     return log_probs
 

@@ -22,7 +22,7 @@ from seq2seq_edu import parallel
 from seq2seq_edu.batching import Batch, IdPair, Text, length_buckets, make_batch
 from seq2seq_edu.cuda import FixedSteps, fixed_shapes, loss_static, shape_of
 from seq2seq_edu.keeper import Clock, Keeper, RunningMean, since_start
-from seq2seq_edu.model import EncoderDecoder, evaluating
+from seq2seq_edu.model import EncoderDecoder, evaluating, exact
 
 Record = dict[str, float]
 Loss = Callable[[EncoderDecoder, Batch, float], Tensor]  # of a batch, with label smoothing
@@ -157,7 +157,7 @@ def loss_plain(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0
     """
     logits, _ = model(batch.src, batch.src_mask, batch.tgt_in)
     real = batch.tgt_mask
-    return F.cross_entropy(_exact(logits[real]), batch.tgt_out[real], label_smoothing=label_smoothing)
+    return F.cross_entropy(exact(logits[real]), batch.tgt_out[real], label_smoothing=label_smoothing)
 
 
 def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
@@ -179,12 +179,7 @@ def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0)
     """
     features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths, batch.src_lengths)
     targets = pack_padded_sequence(batch.tgt_out, torch.tensor(batch.tgt_lengths), batch_first=True).data
-    return F.cross_entropy(_exact(model.logits(features)), targets, label_smoothing=label_smoothing)
-
-
-def _exact(logits: Tensor) -> Tensor:
-    """Return logits of half precision in float32, others as they are: the loss sums many small numbers."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(exact(model.logits(features)), targets, label_smoothing=label_smoothing)
 
 
 @torch.no_grad()

@@ -206,16 +206,16 @@ BUGS = (
     Bug(
         "loss on padding",
         "training.py",
-        "F.cross_entropy(_exact(logits[real]), batch.tgt_out[real],",
-        "F.cross_entropy(_exact(logits.flatten(0, 1)), batch.tgt_out.flatten(),",
+        "F.cross_entropy(exact(logits[real]), batch.tgt_out[real],",
+        "F.cross_entropy(exact(logits.flatten(0, 1)), batch.tgt_out.flatten(),",
         "test_training.py::test_extra_padding_changes_no_loss_and_no_gradient[additive-plain]",
         "IBM/pytorch-seq2seq#125",
     ),
     Bug(
         "padding in the denominator",
         "training.py",
-        "F.cross_entropy(_exact(model.logits(features)), targets, label_smoothing=label_smoothing)",
-        "F.cross_entropy(_exact(model.logits(features)), targets, label_smoothing=label_smoothing, "
+        "F.cross_entropy(exact(model.logits(features)), targets, label_smoothing=label_smoothing)",
+        "F.cross_entropy(exact(model.logits(features)), targets, label_smoothing=label_smoothing, "
         'reduction="sum") / batch.tgt_out.numel()',
         "test_training.py::test_extra_padding_changes_no_loss_and_no_gradient[additive-fast]",
         "burn#5568, LaTeX-OCR#305",

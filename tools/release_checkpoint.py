@@ -99,13 +99,7 @@ def main() -> int:
         parser.error(f"{record['parameters']:,} parameters take more than {LARGEST:,} bytes: use fewer")
     record.setdefault("changes", {})
     trained = load_checkpoint(options.run)
-    data = recipes.prepare(
-        record["task"],
-        config=record["config"],
-        subwords=record["changes"].get("subwords"),
-        data_dir=options.data_dir,
-    )
-    recipes.same_vocabulary(trained, data)
+    data = runs.prepare_again(trained, data_dir=options.data_dir)
     texts = (trained.source_text, trained.target_text)
     weights = options.out / "model.safetensors"
     save_checkpoint(weights, trained.model, *texts, about=trained.about, half=True)
