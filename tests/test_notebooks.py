@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
+import operator
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +14,8 @@ from typing import Any
 
 import nbval_plugin
 import pytest
+
+from seq2seq_edu import notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 ALT = '<img alt="two bars" src="data:image/png;base64,AAAA">'
@@ -272,3 +277,35 @@ def test_without_its_data_a_notebook_is_read_but_not_run(
     monkeypatch.setenv("CI", "true")
     assert checker.main([str(path)]) == 1
     assert "its data are missing" in capsys.readouterr().out
+
+
+def stale_sources(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the sources that a notebook shows and that the package does not hold any more."""
+    shown: list[str] = []
+    monkeypatch.setattr(notebook, "_display", lambda bundle: shown.append(bundle["text/plain"]))
+    stale = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("data", {}).get("text/plain", ""))
+            name = re.match(r"# (seq2seq_edu\.\w+)\.([\w.]+)\n", text)
+            if name is None:
+                continue
+            thing = operator.attrgetter(name[2])(importlib.import_module(name[1]))
+            shown.clear()
+            notebook.show_source(thing)
+            notebook.show_source(thing, full=True)
+            stale += [f"{name[1]}.{name[2]}"] * (text not in shown)
+    return stale
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_the_source_shown_is_the_package_s(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = stale_sources(path, monkeypatch)
+    assert not stale, f"{path.name} shows an older {', '.join(stale)}: run tools/refresh_notebooks.py {path}"
+
+
+def test_an_older_source_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "# seq2seq_edu.notebook._first_lines\ndef _first_lines(source): ..."
+    cell = {"cell_type": "code", "outputs": [{"data": {"text/plain": [text]}}]}
+    (tmp_path / "old.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    assert stale_sources(tmp_path / "old.ipynb", monkeypatch) == ["seq2seq_edu.notebook._first_lines"]
