@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = sorted((ROOT / "seq2seq_edu").glob("*.py"))
+FILES = sorted((ROOT / "seq2seq_edu").rglob("*.py"))
 CHAPTERS = {path.stem.split("_", 1)[1] for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
 FUNCTION_LINES = 40  # of code: without docstring, comments and blank lines
 FILE_LINES = 300

@@ -23,9 +23,18 @@ FLOORS = {
     "recipes": 7, "runs": 7.1, "bench_machine": 7,
     "bench_styles": 7.1, "bench_decoding": 7.2, "bench_memory": 7.2, "bench": 7.3, "doctor": 9, "cli": 9.1,
     "__main__": 9.2,
+    # 8: exercises, their checks, and the grading of strangers' notebooks; nothing of the floors below
+    "grading.wire": 8, "grading.answering": 8.1, "checking": 8.2, "check": 8.3,
+    "grading.worker": 8.2, "grading.sandbox": 8.2, "grading.judge": 8.4,
+    "grading.handout": 8.4, "grading.intake": 8.4, "grading.gradebook": 8.5, "grading.report": 8.6,
+    "grading.batch": 8.7, "grading.commands": 8.8,
 }  # fmt: skip
 ONLY = {"notebook": {"plots"}}  # beside the floors: what these may import
-FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+FILES = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if path.stem != "__init__"
+)
 
 
 def imported(source: str) -> set[str]:
@@ -43,9 +52,9 @@ def imported(source: str) -> set[str]:
 
 
 def own(names: set[str]) -> set[str]:
-    """Keep the files of the package among the names: `seq2seq_edu.model.Seq2Seq` is `model`."""
+    """Keep the files of the package among the names: `seq2seq_edu.grading.wire.read` is `grading.wire`."""
     parts = [name.split(".") for name in names if name.startswith("seq2seq_edu.")]
-    return {part[1] for part in parts} & {*FLOORS, *ONLY, *FILES}
+    return {".".join(part[1:end]) for part in parts for end in (2, 3)} & {*FLOORS, *ONLY, *FILES}
 
 
 def wrong_imports(name: str, source: str) -> set[str]:
@@ -56,22 +65,27 @@ def wrong_imports(name: str, source: str) -> set[str]:
     return {other for other in used if FLOORS.get(other, 99) >= FLOORS[name]}
 
 
+def source_of(name: str) -> str:
+    """Return the text of a file of the package."""
+    return PACKAGE.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_each_file_has_a_floor_and_imports_only_from_below(name: str) -> None:
     assert name in FLOORS or name in ONLY, f"{name}.py has no floor: add it to the table of this test"
-    wrong = wrong_imports(name, (PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    wrong = wrong_imports(name, source_of(name))
     assert not wrong, f"{name}.py imports {', '.join(sorted(wrong))}, not below floor {FLOORS.get(name)}"
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if FLOORS.get(name, 99) < 2])
 def test_the_first_floor_needs_no_pytorch(name: str) -> None:
-    names = imported((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    names = imported(source_of(name))
     assert not [other for other in names if other.split(".")[0] == "torch"]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_star_imports(name: str) -> None:
-    names = imported((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    names = imported(source_of(name))
     assert not [other for other in names if other.endswith(".*")]
 
 
@@ -86,6 +100,8 @@ def test_no_star_imports(name: str) -> None:
         ("notebook", "from seq2seq_edu.model import Seq2Seq\nfrom seq2seq_edu import plots", {"model"}),
         ("cli", "from seq2seq_edu import __version__, doctor, recipes", set()),
         ("model", "from . import modules", set()),
+        ("checking", "from seq2seq_edu.grading import judge, wire", {"grading.judge"}),
+        ("grading.wire", "from seq2seq_edu.checking import Student", {"checking"}),
     ],
 )
 def test_the_reader_of_imports_sees_every_form(name: str, source: str, wrong: set[str]) -> None:

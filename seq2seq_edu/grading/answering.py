@@ -1,0 +1,106 @@
+"""How a request about somebody's notebook is answered: the same in the reader's kernel and in the worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seq2seq_edu.grading import wire
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+LONGEST = 300  # characters of a message of somebody's error
+
+
+def answer(request: Request, namespace: dict[str, Any], objects: dict[int, Any]) -> Reply:
+    """Do what a check asks for with the names of a notebook.
+
+    Parameters
+    ----------
+    request : dict
+        `do`: "call" (a function), "new" (make an object) or "method" (of an object), with `name`, `args`,
+        `kwargs`, and for a method the `handle` of the object.
+    namespace : dict from name to object
+        What the notebook has defined.
+    objects : dict from number to object
+        What `new` made so far; it grows here.
+
+    Returns
+    -------
+    reply : dict
+        `value`, plain data; or `error` ("missing", "unanswered", "raised" or "not plain") with `type` and
+        `message`.
+
+    Examples
+    --------
+    >>> answer({"do": "call", "name": "double", "args": (4,)}, {"double": lambda x: 2 * x}, {})
+    {'value': 8}
+    >>> answer({"do": "call", "name": "half", "args": (4,)}, {}, {})["error"]
+    'missing'
+    """
+    try:
+        return {"value": _plain(_do(request, namespace, objects))}
+    except _Missing as error:
+        return describe("missing", error)
+    except wire.NotPlain as error:
+        return describe("not plain", error)
+    except NotImplementedError as error:
+        return describe("unanswered", error)
+    except BaseException as error:  # SystemExit and its like, too
+        return describe("raised", error)
+
+
+class _Missing(Exception):
+    """A name that the notebook does not define."""
+
+
+def _do(request: Request, namespace: dict[str, Any], objects: dict[int, Any]) -> Any:
+    """Return what the request asks for, an object of the notebook's own making."""
+    do, name = request["do"], request["name"]
+    if do == "method":
+        place: Any = getattr(objects[request["handle"]], name, None)
+    else:
+        place = namespace.get(name)
+    if place is None:
+        raise _Missing(name)
+    if not callable(place):
+        raise TypeError(
+            f"{name} is {type(place).__name__}, expected a {'class' if do == 'new' else 'function'}"
+        )
+    made = place(*request["args"], **request.get("kwargs", {}))
+    if do != "new":
+        return made
+    objects[len(objects)] = made
+    return len(objects) - 1
+
+
+def _plain(value: Any) -> Any:
+    """Return the value if it can be sent."""
+    wire.encode(value)
+    return value
+
+
+def describe(kind: str, error: BaseException) -> Reply:
+    """Return an error as plain data, whatever its own methods do.
+
+    Parameters
+    ----------
+    kind : str
+        Such as "raised".
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    reply : dict
+        `error` (the kind), `type` and a `message` of at most 300 characters.
+
+    Examples
+    --------
+    >>> describe("raised", ValueError("too short"))
+    {'error': 'raised', 'type': 'ValueError', 'message': 'too short'}
+    """
+    try:
+        message = str(error)[:LONGEST]
+    except BaseException:
+        message = ""
+    return {"error": kind, "type": str(type.__dict__["__name__"].__get__(type(error))), "message": message}
