@@ -1,0 +1,178 @@
+"""What runs inside the walls: runs a notebook, cell by cell, then answers what the judge asks of it.
+
+Nothing here is trusted: a notebook can change all of it. So it decides nothing, and the judge believes
+nothing but the values that it returns.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import linecache
+import os
+import re
+import site
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from seq2seq_edu.grading import wire
+from seq2seq_edu.grading.answering import LONGEST, answer, describe
+
+LIBRARY = {"scaled_dot_product_attention", "MultiheadAttention", "beam_search"}
+
+
+def main() -> None:
+    """Hear the task (the notebook and the limits) and do it; the channel is out of the way of `print`."""
+    hear, speak = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    task = wire.read(hear)
+    _limit(task["memory"], task["processes"])
+    for module in task["hides"]:
+        sys.modules[f"seq2seq_edu.{module}"] = None  # type: ignore[assignment]  # "import of ... halted"
+    notebook = sys.modules["__main__"] = types.ModuleType("__main__")
+    _furnish(notebook.__dict__)
+    channel = _Channel(speak)
+    try:
+        cells = json.loads(task["notebook"].tobytes())["cells"]
+        sources = [(i, _source(cell)) for i, cell in enumerate(cells) if cell.get("cell_type") == "code"]
+    except Exception as error:
+        return channel.tell({"unreadable": f"{type(error).__name__}: {error}"[:LONGEST]})
+    for index, source in sources:
+        if index not in task["skip"]:
+            channel.tell({"cell": index})
+            channel.tell({"cell": index, **_run_cell(index, source, notebook.__dict__, task["hides"])})
+    channel.tell({"ready": True})
+    _answer_all(hear, channel, notebook.__dict__)
+
+
+class _Channel:
+    """The way to the judge, for this process and none that a notebook splits off."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._owner = stream, os.getpid()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+        if os.getpid() != self._owner:
+            os._exit(0)
+        wire.write(self._stream, message)
+
+
+def _answer_all(hear: BinaryIO, channel: _Channel, namespace: dict[str, Any]) -> None:
+    """Answer until the judge has heard enough."""
+    objects: dict[int, Any] = {}
+    while True:
+        try:
+            request = wire.read(hear, objects)
+        except EOFError:
+            return
+        if request["do"] == "names":  # the constants of the notebook, as it has them
+            constants = {name: namespace.get(name) for name in request["args"]}
+            ask_for_them = {"do": "call", "name": "dict", "args": (constants,)}
+            channel.tell(answer(ask_for_them, {"dict": dict}, {}))
+        else:
+            channel.tell(answer(request, namespace, objects))
+
+
+def _limit(memory: int, processes: int) -> None:
+    """Limit what this process and its children may take; no child can lift it."""
+    import resource
+
+    limits = {"DATA": memory, "CORE": 0, "FSIZE": 2**28, "NPROC": processes}
+    for name, limit in limits.items():
+        hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1]
+        if limit >= 0 and not 0 <= hard < limit:
+            try:
+                resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+            except (ValueError, OSError):  # macOS knows the names, not the thing
+                pass
+
+
+def _source(cell: dict[str, Any]) -> str:
+    """Return the text of a cell."""
+    return cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+
+
+def _run_cell(index: int, source: str, namespace: dict[str, Any], hides: tuple[str, ...]) -> dict[str, Any]:
+    """Run a cell as IPython would; return advice to the instructor, and what it raised, if anything."""
+    name = f"<cell {index}>"
+    said: dict[str, Any] = {}
+    try:
+        try:
+            tree = ast.parse(source, name)
+        except SyntaxError:  # a magic, perhaps: only then is IPython worth its time
+            from IPython.core.inputtransformer2 import TransformerManager
+
+            source = TransformerManager().transform_cell(source)
+            tree = ast.parse(source, name)
+        said["notes"] = sorted({*_library(tree, hides)})[:10]
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(tree, name, "exec", dont_inherit=True), namespace)
+    except BaseException as error:
+        said.update(describe("raised", error))
+    return said
+
+
+def _library(tree: ast.AST, hides: tuple[str, ...]) -> Iterator[str]:
+    """Yield the answers of a library that a cell uses: advice to the instructor, not a penalty."""
+    for node in ast.walk(tree):
+        name = getattr(node, "attr", getattr(node, "id", None))
+        if name in LIBRARY:
+            yield f"uses {name}"
+        module = getattr(node, "module", None) or ""
+        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        for imported in (module, *names, *(f"{module}.{name}" for name in names)):
+            if imported.startswith("seq2seq_edu.") and imported.split(".")[1] in hides:
+                yield f"imports {imported}"
+
+
+def _furnish(namespace: dict[str, Any]) -> None:
+    """Put where a notebook expects it what a notebook expects: no keyboard, no screen, no shell."""
+
+    def no_keyboard(prompt: object = "") -> str:
+        raise EOFError("nobody is there to type: input() cannot be graded")
+
+    shell = _Shell(namespace)
+    site.setquit()
+    site.sethelper()
+    for name, value in {
+        "input": no_keyboard,
+        "get_ipython": lambda: shell,
+        "display": lambda *objects, **options: None,
+    }.items():
+        setattr(builtins, name, value)
+
+
+class _Shell:
+    """What stands for IPython: code under a magic runs, the magic itself and the shell do nothing."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.user_ns = namespace
+
+    def run_line_magic(self, name: str, line: str, *rest: Any) -> Any:
+        """Run the code of %time and its like."""
+        return self.run_cell_magic(name, "", re.sub(r"^(-\w+\s*\d*\s+)*", "", line))
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> Any:
+        """Run the code of %%time and its like."""
+        if name not in ("time", "timeit", "capture", "prun"):
+            return None
+        try:
+            code = compile(cell, f"<%{name}>", "eval", dont_inherit=True)
+        except SyntaxError:
+            code = compile(cell, f"<%{name}>", "exec", dont_inherit=True)
+        return eval(code, self.user_ns)
+
+    def getoutput(self, *command: Any, **options: Any) -> list[str]:
+        """Return what `!command` prints: nothing."""
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: None
