@@ -1,4 +1,4 @@
-"""The commands: ``seq2seq-edu train | translate | evaluate | bench | doctor``."""
+"""The commands: ``seq2seq-edu train | translate | evaluate | bench | exercises | grade`` and more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from seq2seq_edu import __version__, bench, doctor, parallel, recipes, runs
 from seq2seq_edu.checkpoints import Checkpoint, load_checkpoint, write_whole
+from seq2seq_edu.grading import commands as grading
 from seq2seq_edu.modules import ATTENTIONS
 from seq2seq_edu.search_tree import check_search
 from seq2seq_edu.training import pick_device
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _describe_bench(
         commands.add_parser("bench", help="time training and decoding against code as tutorials write it")
     )
+    grading.add_parsers(commands)
     examine = commands.add_parser("doctor", help="check this machine and say how to mend what is missing")
     examine.set_defaults(run=lambda options: doctor.main())
     return top
