@@ -1,0 +1,326 @@
+"""Checks of the exercises of chapter 04: what the decoder gets from the place it looks at."""
+
+import numpy as np
+
+from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+
+chapter = Chapter(
+    "04_context_vector",
+    hides=("equations", "gradients", "modules", "model", "transformer", "cuda"),
+)
+
+
+def draw_weights(rng, *shape):
+    """Return positive weights that sum to 1 over the last axis."""
+    return rng.dirichlet(np.ones(shape[-1]), size=shape[:-1])
+
+
+# 4.1
+
+contexts = chapter.question(
+    "4.1",
+    "All contexts of a batch",
+    kind="build",
+    level=1,
+    minutes=10,
+    hints=(
+        "Each context is a mean of the states of its own sentence, weighted by one row of the alignment.",
+        "Write the letters: b, m and n go in, b, n and d go in, b, m and d come out. Which one is summed?",
+        "One matrix product does it: for arrays of three axes, @ multiplies the last two of each sentence.",
+    ),
+)
+
+
+@contexts.check(points=1, hint="one context for each sentence and each target step")
+def one_context_a_step(s):
+    alignment, states = draw_weights(s.rng, 3, 5, 7), s.rng.normal(size=(3, 7, 11))
+    expect_shape(s.context_vectors(alignment, states), (3, 5, 11), "contexts")
+
+
+@contexts.check(points=1, hint="a step that looks at one word only must get the state of that word")
+def one_hot_weights_return_a_state(s):
+    states, place = s.rng.normal(size=(3, 7, 11)), s.rng.integers(7, size=(3, 5))
+    found = s.context_vectors(np.eye(7)[place], states)
+    expect_close(found[0], states[0][place[0]])
+    expect_close(found[2], states[2][place[2]], "every sentence must mix its own states, not another's")
+
+
+@contexts.check(points=1, hint="weights above 0 that sum to 1 can mix the states, and nothing else")
+def never_outside_the_states(s):
+    alignment, states = draw_weights(s.rng, 3, 5, 7), s.rng.normal(size=(3, 7, 29))
+    found = s.context_vectors(alignment, states)
+    expect((found <= states.max(axis=1, keepdims=True) + 1e-5).all())
+    expect((found >= states.min(axis=1, keepdims=True) - 1e-5).all())
+
+
+# 4.2
+
+
+def weights_and_states(rng):
+    """Draw three weights in tenths, three states of whole numbers, and a vector to move them by."""
+    tenths, states = [int(k) for k in rng.permutation([1, 3, 6])], [[0, 0]] * 3
+    while len(set(map(str, states))) < 3:
+        states = rng.integers(-4, 5, size=(3, 2)).tolist()
+    return {
+        "weights_4_2": [k / 10 for k in tenths],
+        "states_4_2": states,
+        "move_4_2": [int(k) for k in rng.choice([-20, -10, 10, 20, 30], size=2, replace=False)],
+    }
+
+
+by_head = chapter.question(
+    "4.2",
+    "A context in your head",
+    kind="predict",
+    level=1,
+    minutes=5,
+    hints=(
+        "Take each coordinate by itself: a weighted mean of three numbers.",
+        "When all states move together, what happens to the sum of weight times state?",
+        "The move is multiplied by each of the weights in turn, and these are added up.",
+    ),
+    constants=weights_and_states,
+)
+
+
+@by_head.check(points=1, hint="two contexts, of two numbers each")
+def between_the_states(s):
+    found, states = np.array(s.prediction_4_2(), dtype=float), np.array(s.given["states_4_2"])
+    expect_shape(found, (2, 2), "the two contexts")
+    low, high = states.min(axis=0) - 0.01, states.max(axis=0) + 0.01
+    inside = (low <= found[0]).all() and (found[0] <= high).all()
+    expect(inside, "a number of the first context lies outside its column: can a mean do that?")
+    low, high = low + s.given["move_4_2"], high + s.given["move_4_2"]
+    inside = (low <= found[1]).all() and (found[1] <= high).all()
+    expect(inside, "the second context does not lie between the moved states")
+
+
+# 4.3
+
+shuffle = chapter.question(
+    "4.3",
+    "Shuffle the words, keep the places",
+    kind="build",
+    level=2,
+    minutes=15,
+    hints=(
+        "Attend twice, to the words in their order and in the new one, and compare.",
+        "Positions belong to places, so they do not move. A word takes its weight to its new place.",
+        "With order = [2, 0, 1], place 0 now holds old word 2: compare its new weight with old weight 2.",
+    ),
+)
+
+
+def shuffled(rng):
+    """Draw a query, seven words, positions, and an order that leaves no word in its place."""
+    query, words, positions = rng.normal(size=5), rng.normal(size=(7, 5)), rng.normal(size=(7, 5))
+    return query, words, positions, np.roll(np.arange(7), int(rng.integers(1, 4)))
+
+
+@shuffle.check(points=2, hint="without positions the order leaves no trace")
+def without_positions_the_order_is_lost(s):
+    query, words, positions, order = shuffled(s.rng)
+    weights_gap, context_gap = s.shuffle_test(query, words, 0 * positions, order)
+    expect(weights_gap < 1e-6, "each word takes its weight along: put the old weights in the new order first")
+    expect(context_gap < 1e-6, "a sum does not know the order of its terms: without positions this gap is 0")
+
+
+@shuffle.check(points=1, hint="positions stay where they are: shuffle the words alone")
+def with_positions_it_is_not(s):
+    query, words, positions, order = shuffled(s.rng)
+    weights_gap, context_gap = s.shuffle_test(query, words, positions, order)
+    expect(weights_gap > 1e-6 and context_gap > 1e-6)
+
+
+# 4.4
+
+dictionary = chapter.question(
+    "4.4",
+    "A dictionary where no key can shout",
+    kind="build",
+    level=2,
+    minutes=15,
+    hints=(
+        "Likeness of two arrows, whatever their lengths: the cosine of the angle between them.",
+        "Divide queries and keys by their lengths before the dot product, then comes the sharpness.",
+        "A sharpness of 100,000 is a score of 100,000: remember what chapter 03 did about exp.",
+    ),
+)
+
+
+@dictionary.check(points=1, hint="one row of d_v numbers for each query")
+def one_answer_a_query(s):
+    queries, keys, values = s.rng.normal(size=(5, 3)), s.rng.normal(size=(7, 3)), s.rng.normal(size=(7, 2))
+    expect_shape(s.look_up(queries, keys, values, 2.0), (5, 2), "answers")
+
+
+@dictionary.check(points=1, hint="sharpness 0 has no opinion: every query gets the mean of the values")
+def blunt_is_the_mean(s):
+    queries, keys, values = s.rng.normal(size=(5, 3)), s.rng.normal(size=(7, 3)), s.rng.normal(size=(7, 2))
+    expect_close(s.look_up(queries, keys, values, 0.0), np.tile(values.mean(axis=0), (5, 1)))
+
+
+@dictionary.check(points=1, hint="a sharp query with exactly one key must get the value of that key")
+def a_short_key_is_found(s):
+    keys, values = np.linalg.qr(s.rng.normal(size=(7, 7)))[0][:5], s.rng.normal(size=(5, 3))
+    expect_close(s.look_up(keys, keys, values, 200.0), values, tolerance=1e-3)
+    keys[0] += 0.6 * keys[1]
+    keys *= np.array([[40.0], [1.0], [1.0], [0.1], [5.0]])  # key 0 is long, and not unlike key 1
+    found = s.look_up(keys, keys, values, 200.0)
+    expect_close(found, values, "a long key shouts down a better one: only directions may count", 1e-3)
+
+
+@dictionary.check(points=1, hint="a very sharp query overflows: exp of a large score is infinite")
+def very_sharp(s):
+    keys, values = np.eye(3), s.rng.normal(size=(3, 2))
+    found = s.look_up(keys, keys, values, 1e5)
+    expect(np.isfinite(found).all())
+    expect_close(found, values)
+
+
+# 4.5
+
+once = chapter.question(
+    "4.5",
+    "Read the source once",
+    kind="build",
+    level=2,
+    minutes=15,
+    hints=(
+        "In the additive score one of the two products has no t in it: it is the same at every step.",
+        "Cut the formula in two: what needs only the source goes into project, the rest into score.",
+        "A matrix of d_a rows and d_h columns times one state costs d_a times d_h multiplications.",
+    ),
+)
+
+
+@once.check(points=1, hint="project gives (B, n, d_a), score gives (B, n)")
+def shapes_fit(s):
+    projected = s.project(s.rng.normal(size=(3, 7, 11)), s.rng.normal(size=(5, 11)))
+    expect_shape(projected, (3, 7, 5), "projected keys")
+    scores = s.score(s.rng.normal(size=(3, 2)), projected, s.rng.normal(size=(5, 2)), s.rng.normal(size=5))
+    expect_shape(scores, (3, 7), "scores")
+
+
+@once.check(points=1, hint="another query moves all scores alike, so no weight moves: where is the tanh?")
+def the_query_is_heard(s):
+    keys, W_a, v_a = s.rng.normal(size=(1, 7, 5)), s.rng.normal(size=(5, 2)), np.ones(5)
+    move = s.score(np.array([[2.0, 0.0]]), keys, W_a, v_a) - s.score(np.array([[0.0, 2.0]]), keys, W_a, v_a)
+    expect(np.ptp(move) > 1e-3)
+
+
+@once.check(points=1, hint="count the multiplications of U_a h alone, for all m steps")
+def more_steps_cost_no_more(s):
+    n, m, d_h, d_a = (int(size) for size in s.rng.permutation([3, 5, 7, 11]))
+    again, once = s.multiplications(n, m, d_h, d_a)
+    expect(once < again, "return two counts: first for projecting at each step, then for projecting once")
+    expect(s.multiplications(n, 2 * m, d_h, d_a)[1] == once, "what is done once does not depend on m")
+    expect(again == m * once, "m steps that project anew do all of it m times")
+
+
+# 4.6
+
+leak = chapter.question(
+    "4.6",
+    "Padding leaks into the context",
+    kind="repair",
+    level=2,
+    minutes=15,
+    hints=(
+        "Print the weights of a sentence with padding. A score of 0 is not a small score.",
+        "The mask has to act before the softmax, and with a score that exp turns into exactly 0.",
+        "The weights are right now, and still nan comes out? Look at 0 times nan in the last sum.",
+    ),
+)
+
+
+def sentences(rng, junk, length=7, real=(7, 3)):
+    """Draw a batch with junk at padding; return query, states, mask."""
+    query, states = rng.normal(size=(2, 5)), rng.normal(size=(2, length, 5))
+    mask = np.arange(length) < np.array(real)[:, None]
+    states[~mask] = junk
+    return query, states, mask
+
+
+@leak.check(points=1, hint="more padding at the end must not move the context")
+def more_padding_changes_nothing(s):
+    query, states, mask = sentences(s.rng, junk=0.0)
+    longer = np.concatenate([states, np.zeros((2, 11, 5))], axis=1), np.pad(mask, ((0, 0), (0, 11)))
+    before, after = s.context(query, states, mask), s.context(query, *longer)
+    expect_shape(before, (2, 5), "context")
+    expect_close(before, after, "eleven more pads move the context: padding still gets some of the weight")
+
+
+@leak.check(points=1, hint="what stands at padding must not matter, however large it is")
+def loud_padding_changes_nothing(s):
+    query, states, mask = sentences(s.rng, junk=0.0)
+    loud = np.where(mask[:, :, None], states, 1e4 * np.sign(query)[:, None, :])
+    quiet, found = s.context(query, states, mask), s.context(query, loud, mask)
+    expect(np.isfinite(found).all(), "loud padding gives nan: the real words have no weight left to share")
+    expect_close(found, quiet)
+
+
+@leak.check(points=1, hint="nan at padding reaches the context: a weight of 0 does not stop it")
+def nan_at_padding_changes_nothing(s):
+    query, states, mask = sentences(s.rng, junk=np.nan)
+    expect(np.isfinite(s.context(query, states, mask)).all())
+
+
+# 4.7
+
+
+def possible_or_not(rng):
+    """Draw three real states, one of padding, and five points."""
+    in_column = 0
+    while in_column != 1:
+        size, states = 0.0, np.zeros((3, 2))
+        while size < 14:
+            states = rng.integers(-4, 5, size=(3, 2))
+            size = abs(np.linalg.det(np.c_[states, np.ones(3)]))
+        a, b, c = (states[i] for i in rng.permutation(3))
+        far = states[states[:, 0].argmax()]
+        inside = [(a + b) / 2, 0.6 * a + 0.2 * b + 0.2 * c, 0.2 * a + 0.3 * b + 0.5 * c]
+        outside = [0.7 * (a + b) - 0.4 * c, 1.3 * far - 0.3 * states.mean(axis=0) + [0.5, 0]]
+        outside.append(0.65 * (b + c) - 0.3 * a)
+        low, high = states.min(axis=0), states.max(axis=0)
+        in_column = sum(bool((low < p).all() and (p < high).all()) for p in outside)
+    padding = a + b - c  # beyond the side from a to b
+    points = [*rng.permutation(inside)[:2], *outside]
+    return {
+        "states_4_7": [*states.tolist(), padding.tolist()],
+        "points_4_7": [[round(float(x), 1) for x in points[k]] for k in rng.permutation(5)],
+    }
+
+
+hull = chapter.question(
+    "4.7",
+    "Which of these can be a context?",
+    kind="predict",
+    level=2,
+    minutes=10,
+    hints=(
+        "Draw the states on squared paper, and put a rubber band around those that may have weight.",
+        "Padding has the weight 0, so it cannot pull the context: leave it outside the band.",
+        "To lie between smallest and largest of each column is needed, not enough: mind the slanted sides.",
+    ),
+    constants=possible_or_not,
+)
+
+
+@hull.check(points=1, hint="five truth values, one a point, and not all alike")
+def within_the_columns(s):
+    found, real = list(s.prediction_4_7()), np.array(s.given["states_4_7"][:3])
+    expect(len(found) == 5 and set(found) == {True, False})
+    for point in (p for p, possible in zip(s.given["points_4_7"], found, strict=True) if possible):
+        inside = (real.min(axis=0) <= point).all() and (point <= real.max(axis=0)).all()
+        expect(inside, "you accept a point with a number outside its column of real states")
+
+chapter.unseen = {
+    "4.1": 1,
+    "4.2": 2,
+    "4.3": 1,
+    "4.4": 1,
+    "4.5": 2,
+    "4.6": 2,
+    "4.7": 2,
+}
