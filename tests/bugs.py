@@ -460,4 +460,47 @@ BUGS = (
         "sorted(shown, key=lambda node: (node.step, node.log_prob))",
         "test_tree_plot.py::test_the_most_probable_child_stands_beside_its_parent",
     ),
+    # Exercises and grading
+    Bug(
+        "one set of inputs for every class",
+        "checking.py",
+        "Student(ask, generator(seed, question.id, check.name), given)",
+        'Student(ask, generator("0", question.id, check.name), given)',
+        "test_grading.py::test_outcomes_come_in_the_order_of_the_checks_and_the_seed_decides_the_inputs",
+    ),
+    Bug(
+        "one set of numbers for every edition",
+        "checking.py",
+        'constants(generator(seed, id, "given"))',
+        'constants(generator("0", id, "given"))',
+        "test_exercises.py::test_an_edition_for_a_class_carries_its_constants_and_not_its_text",
+    ),
+    Bug(
+        "half of a hidden part reaches the students",
+        "grading/handout.py",
+        'if "HIDDEN TESTS" in text:',
+        "if False:",
+        "test_exercises.py::test_a_marker_left_open_leaks_no_check",
+    ),
+    Bug(
+        "a truth value that is neither",
+        "grading/wire.py",
+        'if dtype.kind == "b":',
+        "if False:",
+        "test_grading.py::test_a_truth_value_is_true_or_false_and_no_third_thing",
+    ),
+    Bug(
+        "a formula for a name",
+        "grading/gradebook.py",
+        "if text.startswith(\"'\") or text.lstrip().startswith(FORMULA) else text",
+        "if text.startswith(\"'\") else text",
+        "test_reports.py::test_no_cell_is_a_formula_and_none_is_changed[ =cmd|calc]",
+    ),
+    Bug(
+        "feedback that repeats hidden inputs",
+        "grading/report.py",
+        "if check.hidden:",
+        "if False:",
+        "test_reports.py::test_of_a_hidden_check_a_page_tells_the_hint_alone",
+    ),
 )

@@ -29,7 +29,7 @@ from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
 LOOK = 0.05  # seconds between two looks at the memory
 LARGEST_REPLY = 16 * 2**20  # bytes
 MOST = 100  # cells and notes that are kept
-ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type)} | {"LinAlgError"}
+ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type)} | {"AxisError", "LinAlgError"}
 
 
 @dataclass(frozen=True)
