@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq_edu.checking import Chapter, Student, expect, expect_close, fail, local
-from seq2seq_edu.grading import judge, sandbox, wire
+from seq2seq_edu.grading import sandbox, watch, wire
 from seq2seq_edu.grading.answering import answer, describe
 from seq2seq_edu.grading.judge import Limits, Result, grade
 from seq2seq_edu.grading.sandbox import Sandbox, SandboxError, choose
@@ -488,7 +488,7 @@ def test_the_judge_needs_no_unix_to_be_imported() -> None:
 
 
 def test_what_is_not_there_has_no_memory() -> None:
-    assert judge._resident(2**30) == 0 and [*judge._tree(2**30)] == [2**30]
+    assert watch._resident(2**30) == 0 and [*watch._tree(2**30)] == [2**30]
 
 
 def test_checks_can_fail_and_expect() -> None:

@@ -10,11 +10,10 @@ import builtins
 import errno
 import hashlib
 import os
-import select
 import stat
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,12 @@ from seq2seq_edu.checking import Chapter, Outcome, run
 from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import LONGEST, Reply, Request
 from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
+from seq2seq_edu.grading.watch import Gone, Over, Watch
 
-LOOK = 0.05  # seconds between two looks at the memory
 LARGEST_REPLY = 16 * 2**20  # bytes
 MOST = 100  # cells and notes that are kept
-ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type)} | {"AxisError", "LinAlgError"}
+BUILTIN = {name for name, kind in vars(builtins).items() if isinstance(kind, type)}
+ERRORS = BUILTIN | {"AxisError", "LinAlgError"}  # types of errors that may be repeated
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,6 @@ class Result:
     def total(self) -> float:
         """What could be earned."""
         return sum(one.check.points for some in self.outcomes.values() for one in some)
-
-
-class _Gone(Exception):
-    """The notebook does not answer: the message says why."""
-
-
-class _Over(_Gone):
-    """Nor will it: the status of the submission is the first argument."""
 
 
 def grade(
@@ -135,7 +127,7 @@ class _Session:
     limits: Limits
     end: float
     sha256: str = ""
-    over: _Over | None = None
+    over: Over | None = None
     cells: dict[int, tuple[str, str]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)  # in order, each once
     skip: set[int] = field(default_factory=set)
@@ -148,17 +140,17 @@ class _Session:
         try:
             with open(os.open(path, flags), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise _Over("unreadable", "not a regular file")
+                    raise Over("unreadable", "not a regular file")
                 self.data = file.read(self.limits.notebook + 1)
             self.sha256 = hashlib.sha256(self.data).hexdigest()
             if len(self.data) > self.limits.notebook:
-                raise _Over("unreadable", f"over {self.limits.notebook / 10**6:.0f} MB")
+                raise Over("unreadable", f"over {self.limits.notebook / 10**6:.0f} MB")
         except FileNotFoundError:
-            self.over = _Over("missing", "no such file")
+            self.over = Over("missing", "no such file")
         except OSError as error:
             why = "a link" if error.errno == errno.ELOOP else error.strerror or ""
-            self.over = _Over("unreadable", why)
-        except _Over as over:
+            self.over = Over("unreadable", why)
+        except Over as over:
             self.over = over
         if self.over:
             self._note(self.over.args[1])
@@ -169,9 +161,9 @@ class _Session:
             if self.process is None:
                 self._start()
             reply = self._exchange(wire.encode(request), self.limits.call)
-        except _Gone as gone:
+        except Gone as gone:
             self.stop()
-            if isinstance(gone, _Over) and self.over is None:
+            if isinstance(gone, Over) and self.over is None:
                 self.over = gone
                 self._note(gone.args[1])
             return {"error": "gone", "type": "", "message": gone.args[-1]}
@@ -207,12 +199,12 @@ class _Session:
                     running = self._cell(message)
                     message = self._exchange(b"", self.limits.cell)
                 return self._compare()
-            except _Over:
+            except Over:
                 raise
-            except _Gone as gone:
+            except Gone as gone:
                 self.stop()
                 if running < 0 or running in self.skip:
-                    raise _Over("crashed", f"the notebook could not be started: it {gone}") from None
+                    raise Over("crashed", f"the notebook could not be started: it {gone}") from None
                 self.skip.add(running)
                 self.cells[running] = ("stopped", f"{gone}")
                 self._note(f"started again without cell {running}, which {gone}")
@@ -220,10 +212,10 @@ class _Session:
     def _cell(self, message: Reply) -> int:
         """Note what the notebook says of a cell; return its place if it runs now."""
         if "unreadable" in message:
-            raise _Over("unreadable", f"not a notebook: {_text(message['unreadable'])}")
+            raise Over("unreadable", f"not a notebook: {_text(message['unreadable'])}")
         place = message.get("cell")
         if type(place) is not int or not 0 <= place < 10**6:
-            raise _Gone("sent nonsense")
+            raise Gone("sent nonsense")
         if "error" in message and len(self.cells) < MOST:
             self.cells[place] = _text(message.get("type")), _text(message.get("message"))
         notes = message.get("notes")
@@ -249,8 +241,8 @@ class _Session:
         """Send bytes if there are any, and return the next message, within the time."""
         process, reason = self.process, f"took over {seconds:g} s"
         if process is None or process.stdin is None or process.stdout is None:
-            raise _Gone("is not running")
-        watch = _Watch(process.pid, time.monotonic() + seconds, self.end, self.limits.memory, reason)
+            raise Gone("is not running")
+        watch = Watch(process.pid, time.monotonic() + seconds, self.end, self.limits.memory, reason)
         try:
             left = memoryview(message)
             while left:
@@ -259,65 +251,12 @@ class _Session:
             watch.readable = process.stdout.fileno()
             reply = wire.read(watch, largest=LARGEST_REPLY)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
-            raise _Gone("crashed the notebook") from None
+            raise Gone("crashed the notebook") from None
         except ValueError:
-            raise _Gone("sent nonsense") from None
+            raise Gone("sent nonsense") from None
         if not isinstance(reply, dict):
-            raise _Gone("sent nonsense")
+            raise Gone("sent nonsense")
         return reply
-
-
-@dataclass
-class _Watch:
-    """Waits for the notebook with an eye on its time and its memory; `wire.read` reads from it."""
-
-    pid: int
-    end: float
-    end_of_all: float
-    memory: int
-    reason: str
-    readable: int = -1
-    looked: float = 0.0
-
-    def read(self, size: int) -> bytes:
-        """Return some bytes, as soon as there are any."""
-        self.until(readable=self.readable)
-        return os.read(self.readable, min(size, 2**20))
-
-    def until(self, readable: int = -1, writable: int = -1) -> None:
-        """Wait until there is something to read, or room to write."""
-        reads, writes = ([number] if number >= 0 else [] for number in (readable, writable))
-        while True:
-            now = time.monotonic()
-            if now > self.end_of_all:
-                raise _Over("timeout", "was not reached: the time of the submission was over")
-            if now > self.end:
-                raise _Gone(self.reason)
-            if now > self.looked + LOOK:
-                self.looked = now
-                if sum(map(_resident, _tree(self.pid))) > self.memory:
-                    raise _Gone(f"took over {self.memory / 2**30:.1f} GiB of memory")
-            if any(select.select(reads, writes, [], LOOK)):
-                return
-
-
-def _tree(pid: int) -> Iterator[int]:
-    """Yield a process and all that come from it (on Linux)."""
-    yield pid
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                yield from _tree(int(child))
-    except OSError:  # it has just ended, or this is no Linux
-        return
-
-
-def _resident(pid: int) -> int:
-    """Return the bytes of memory of a process."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
 
 
 def _text(value: Any) -> str:

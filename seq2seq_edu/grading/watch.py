@@ -1,0 +1,73 @@
+"""Waiting for a stranger: an answer comes in time and within memory, or not at all."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOK = 0.05  # seconds between two looks at the memory
+
+
+class Gone(Exception):
+    """The notebook does not answer: the message says why."""
+
+
+class Over(Gone):
+    """Nor will it: the status of the submission is the first argument."""
+
+
+@dataclass
+class Watch:
+    """Waits for the notebook with an eye on its time and its memory; `wire.read` reads from it."""
+
+    pid: int
+    end: float  # by this clock: time.monotonic
+    end_of_all: float
+    memory: int  # bytes of all its processes together
+    reason: str  # what is said when the time is over
+    readable: int = -1  # file descriptor
+    looked: float = 0.0  # when it last looked at the memory
+
+    def read(self, size: int) -> bytes:
+        """Return some bytes, as soon as there are any."""
+        self.until(readable=self.readable)
+        return os.read(self.readable, min(size, 2**20))
+
+    def until(self, readable: int = -1, writable: int = -1) -> None:
+        """Wait until there is something to read, or room to write."""
+        reads, writes = ([number] if number >= 0 else [] for number in (readable, writable))
+        while True:
+            now = time.monotonic()
+            if now > self.end_of_all:
+                raise Over("timeout", "was not reached: the time of the submission was over")
+            if now > self.end:
+                raise Gone(self.reason)
+            if now > self.looked + LOOK:
+                self.looked = now
+                if sum(map(_resident, _tree(self.pid))) > self.memory:
+                    raise Gone(f"took over {self.memory / 2**30:.1f} GiB of memory")
+            if any(select.select(reads, writes, [], LOOK)):
+                return
+
+
+def _tree(pid: int) -> Iterator[int]:
+    """Yield a process and all that come from it (on Linux)."""
+    yield pid
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                yield from _tree(int(child))
+    except OSError:  # it has just ended, or this is no Linux
+        return
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes of memory of a process."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
