@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -292,9 +293,13 @@ def test_points_by_hand_join_the_others(
     hand_in("anna", RIGHT + "\n")
     grade("early")
     assert totals("early")["anna"] == "7.5"  # they stay until others come
-    monkeypatch.setattr(
-        judge, "grade", lambda *a, **k: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.2)
-    )
+
+    def interrupted(*args: Any, **kwargs: Any) -> Result:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)  # on a busy machine the command hears of it later, and this row is done
+        return judged(*args, **kwargs)
+
+    monkeypatch.setattr(judge, "grade", interrupted)
     assert grade("early", "--seed", "2") == 130
     monkeypatch.setattr(judge, "grade", judged)
     grade("early", "--seed", "2")
