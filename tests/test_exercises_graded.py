@@ -16,6 +16,7 @@ from seq2seq_edu.checking import local, run
 from seq2seq_edu.grading import judge, sandbox
 
 SEED = "a class of our own"
+PATIENT = judge.Limits(start=120, cell=120, call=120, submission=900)  # no verdict by the clock
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
@@ -30,7 +31,7 @@ def walls() -> sandbox.Sandbox:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_solution_earns_all(slug: str, walls: sandbox.Sandbox) -> None:
-    result = judge.grade(SOLUTIONS / f"{slug}.ipynb", chapter(slug), walls, seed=SEED)
+    result = judge.grade(SOLUTIONS / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
     missed = [one.message for some in result.outcomes.values() for one in some if not one.passed]
     assert (result.status, missed, result.cells) == ("graded", [], [])
     assert result.points == result.total == sum(q.points for q in chapter(slug).questions.values())
@@ -38,7 +39,7 @@ def test_the_solution_earns_all(slug: str, walls: sandbox.Sandbox) -> None:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_stub_earns_nothing_and_says_so(slug: str, walls: sandbox.Sandbox) -> None:
-    result = judge.grade(EXERCISES / f"{slug}.ipynb", chapter(slug), walls, seed=SEED)
+    result = judge.grade(EXERCISES / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
     assert (result.status, result.points, result.cells) == ("graded", 0, [])
     assert {one.message for some in result.outcomes.values() for one in some} == {"not answered yet"}
 
@@ -58,7 +59,7 @@ def test_wrong_answers_earn_the_same_on_both_sides(
     notebook["cells"] += [{**blank, "id": f"wrong-{n}", "source": item.code} for n, item in enumerate(items)]
     path = tmp_path / f"{slug}.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
-    result = judge.grade(path, chapter(slug), walls, seed="0")
+    result = judge.grade(path, chapter(slug), walls, seed="0", limits=PATIENT)
     names = run_cells(path)
     for item in items:
         question = chapter(slug).questions[item.question]

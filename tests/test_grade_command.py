@@ -295,8 +295,12 @@ def test_points_by_hand_join_the_others(
     grade("early")
     assert totals("early")["anna"] == "7.5"  # they stay until others come
 
+    once = iter([True])
+
     def interrupted(*args: Any, **kwargs: Any) -> Result:
-        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)  # until the command waits for its rows
+        if next(once, False):
+            os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)  # on a busy machine the command hears of it later, and this row is done
         return judged(*args, **kwargs)
 
