@@ -6,6 +6,7 @@ import math
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -444,14 +445,17 @@ def test_the_command_line_of_a_container(name: str) -> None:
 
 def test_a_container_is_removed_by_its_name(tmp_path: Path) -> None:
     tool = tmp_path / "docker"
-    tool.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\nexec sleep 60\n')
+    said = tmp_path / "said"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> "{said}"\ncase $1 in run) exec sleep 600;; esac\n')
     tool.chmod(0o755)
     box = Sandbox("docker", str(tool))
     process = box.start()
-    tool.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\n')
+    while not (said.exists() and said.read_text().endswith("\n")):
+        assert process.poll() is None
+        time.sleep(0.01)
     box.stop(process)
     label = options(list(process.args), "--name")[0]  # type: ignore[call-overload]
-    assert (tmp_path / "said").read_text().splitlines()[-1] == f"rm --force {label}"
+    assert said.read_text().splitlines()[-1] == f"rm --force {label}"
     assert process.returncode is not None
 
 
