@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import runpy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -292,6 +292,21 @@ class Outcome:
     def passed(self) -> bool:
         """Whether the answer is right."""
         return self.kind == "passed"
+
+
+def earned(outcomes: Iterable[Outcome]) -> float:
+    """Return the points of the checks that passed.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Such as those of a question.
+
+    Returns
+    -------
+    points : float
+    """
+    return sum(outcome.check.points for outcome in outcomes if outcome.passed)
 
 
 def run(

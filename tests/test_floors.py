@@ -26,7 +26,7 @@ FLOORS = {
     # 8: exercises, their checks, and the grading of strangers' notebooks; nothing of the floors below
     "grading.wire": 8, "grading.answering": 8.1, "checking": 8.2, "check": 8.3,
     "grading.worker": 8.2, "grading.sandbox": 8.2, "grading.watch": 8.2, "grading.judge": 8.4,
-    "grading.handout": 8.4, "grading.intake": 8.4, "grading.gradebook": 8.5, "grading.report": 8.6,
+    "grading.handout": 8.4, "grading.intake": 8.45, "grading.gradebook": 8.5, "grading.report": 8.6,
     "grading.batch": 8.7, "grading.commands": 8.8,
 }  # fmt: skip
 ONLY = {"notebook": {"plots"}}  # beside the floors: what these may import

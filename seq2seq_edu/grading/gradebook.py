@@ -8,13 +8,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from seq2seq_edu.checking import Chapter, Outcome, Question
+from seq2seq_edu.checking import Chapter, Outcome, Question, earned
 from seq2seq_edu.grading.intake import printable, read_table
-
-if TYPE_CHECKING:
-    from seq2seq_edu.grading.judge import Result
+from seq2seq_edu.grading.judge import Result
 
 Row = dict[str, str]
 FACTS = ("total", "maximum", "status", "sandbox", "sha256", "seed", "version", "seconds", "notes")
@@ -128,21 +125,6 @@ def most_points(chapter: Chapter) -> float:
     points : float
     """
     return sum(question.points + question.by_hand for question in chapter.questions.values())
-
-
-def earned(outcomes: Sequence[Outcome]) -> float:
-    """Return the points of the checks that passed.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Such as those of a question.
-
-    Returns
-    -------
-    points : float
-    """
-    return sum(outcome.check.points for outcome in outcomes if outcome.passed)
 
 
 def _with_total(row: Row) -> Row:

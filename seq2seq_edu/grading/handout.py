@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 from seq2seq_edu.checking import edition_name, load
+from seq2seq_edu.checkpoints import write_whole
 
 HIDDEN = re.compile(r"\n*^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$\n*", re.MULTILINE | re.DOTALL)
 GIVEN = re.compile(r"# given, exercise (\d+\.\d+)\n")
@@ -63,11 +63,8 @@ def write(solutions: Path, out: Path, edition: str = "0") -> list[Path]:
         checks = student_checks(source.read_text(encoding="utf-8"), constants, edition)
         unseen = {id: sum(check.hidden for check in q.checks) for id, q in chapter.questions.items()}
         texts[out / "checks" / source.name] = f"{checks}\nchapter.unseen = {{{_items(unseen)}}}\n"
-    (out / "checks").mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
+        write_whole(path, text.encode())
     return [*texts]
 
 
@@ -108,12 +105,12 @@ def student_notebook(text: str, constants: dict[str, dict[str, Any]], edition: s
                 missing.discard(found[1])
         if missing:
             raise ValueError(f"no cell `# given, exercise ...` for {', '.join(sorted(missing))}")
-        notebook, _ = _cut(notebook)
+        notebook = _cut(notebook)
         notebook.metadata["seq2seq_edu"] = {"edition": edition_name(edition)}
         return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def _cut(notebook: Any) -> tuple[Any, Any]:
+def _cut(notebook: Any) -> Any:
     """Apply nbgrader's steps in the order of its own command."""
     try:
         from nbconvert.exporters.exporter import ResourcesDict
@@ -125,7 +122,7 @@ def _cut(notebook: Any) -> tuple[Any, Any]:
     resources = ResourcesDict()
     for step in STEPS:
         notebook, resources = getattr(preprocessors, step)().preprocess(notebook, resources)
-    return notebook, resources
+    return notebook
 
 
 def _items(values: dict[str, Any]) -> str:

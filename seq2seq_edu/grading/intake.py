@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-LARGEST = 80 * 10**6  # bytes of a notebook, and of a zip file
+from seq2seq_edu.grading.judge import Limits
+
+LARGEST = Limits().notebook  # bytes, also of a zip file
 MEMBERS = 2000  # files in a zip file
 DEEPEST = 6  # folders in folders
 UNLISTED = "not on the class list"

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_edu.checking import Chapter, Outcome, run
+from seq2seq_edu.checking import Chapter, Outcome, earned, run
 from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import LONGEST, Reply, Request
 from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
@@ -59,7 +59,7 @@ class Result:
     @property
     def points(self) -> float:
         """What was earned."""
-        return sum(one.check.points for some in self.outcomes.values() for one in some if one.passed)
+        return sum(map(earned, self.outcomes.values()))
 
     @property
     def total(self) -> float:

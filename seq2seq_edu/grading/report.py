@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from seq2seq_edu.checking import Chapter, Outcome, Question
-from seq2seq_edu.grading.gradebook import Row, by_hand_columns, earned, most_points, outcomes_of
+from seq2seq_edu.checking import Chapter, Outcome, Question, earned
+from seq2seq_edu.grading.gradebook import Row, by_hand_columns, most_points, outcomes_of
 from seq2seq_edu.grading.intake import printable
 
 if TYPE_CHECKING:
