@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,3 +23,13 @@ def real_data() -> Path:
         if all((folder / name).is_file() for name in FILES):
             return folder
     pytest.skip(f"no {' and '.join(FILES)} in the data folder: real corpora not tested (make data)")
+
+
+def load_script(place: Path) -> ModuleType:
+    """Import a file that lies in no package, under its own name."""
+    spec = importlib.util.spec_from_file_location(place.stem, place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[place.stem] = module  # scripts of tools/ import each other by this name
+    spec.loader.exec_module(module)
+    return module

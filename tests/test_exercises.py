@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import re
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from conftest import load_script
 
 from seq2seq_edu.check import Checker
-from seq2seq_edu.checking import KINDS, Chapter, Outcome, Question, load, local, run
+from seq2seq_edu.checking import KINDS, Chapter, Outcome, Question, earned, load, local, run
 from seq2seq_edu.grading import handout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,11 +83,6 @@ def solved(slug: str, edition: str = "0") -> dict[str, Any]:
     return run_cells(SOLUTIONS / f"{slug}.ipynb", edition)
 
 
-def points(outcomes: list[Outcome]) -> float:
-    """Add up what was earned."""
-    return sum(outcome.check.points for outcome in outcomes if outcome.passed)
-
-
 def first_message(outcomes: list[Outcome]) -> str:
     """Return what a student is told."""
     return next((outcome.message for outcome in outcomes if not outcome.passed), "")
@@ -139,10 +134,7 @@ def test_a_marker_left_open_leaks_no_check() -> None:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_chapter_lists_its_exercises(slug: str) -> None:
-    spec = importlib.util.spec_from_file_location("make_exercises", ROOT / "tools" / "make_exercises.py")
-    assert spec is not None and spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_script(ROOT / "tools" / "make_exercises.py")
     texts = [cell["source"] for cell in cells(ROOT / "notebooks" / f"{slug}.ipynb", "markdown")]
     assert tool.chapter_text(chapter(slug)) in texts, "run tools/make_exercises.py"
 
@@ -170,6 +162,15 @@ def test_headings_and_points_are_those_of_the_checks(slug: str) -> None:
             r"[\w'-]+", re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)", " x ", cell["source"])
         )
         assert len(words) <= 110, f"{cell['id']} has {len(words)} words"
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_solution_was_run_and_shows_that_it_passes(slug: str) -> None:
+    path = SOLUTIONS / f"{slug}.ipynb"
+    assert load_script(ROOT / "tools" / "check_notebooks.py").static_problems(path) == []
+    said = {cell["source"]: "".join("".join(one["text"]) for one in cell["outputs"]) for cell in cells(path)}
+    for id in chapter(slug).questions:
+        assert said[f'check("{id}")'] == f"{id}  PASS\n", f"run tools/refresh_notebooks.py {path}"
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -203,7 +204,7 @@ def test_the_solution_earns_all(slug: str, id: str, seed: str) -> None:
     question = chapter(slug).questions[id]
     names = solved(slug, seed if question.constants else "0")
     outcomes = list(run(question, local(names), seed, chapter(slug).given(id, seed)))
-    assert points(outcomes) == question.points, first_message(outcomes)
+    assert earned(outcomes) == question.points, first_message(outcomes)
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -211,7 +212,7 @@ def test_the_stub_earns_nothing_and_says_so(slug: str) -> None:
     names = run_cells(EXERCISES / f"{slug}.ipynb")
     for question in chapter(slug).questions.values():
         outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
-        assert points(outcomes) == 0, question.id
+        assert earned(outcomes) == 0, question.id
         assert first_message(outcomes) == "not answered yet", question.id
 
 
@@ -225,7 +226,7 @@ def test_a_wrong_answer_earns_its_points_and_meets_its_hint(slug: str, k: int) -
     names = with_answer(slug, item)
     outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
     FAILED.update((question.id, outcome.check.name) for outcome in outcomes if not outcome.passed)
-    assert points(outcomes) == item.points < question.points, first_message(outcomes)
+    assert earned(outcomes) == item.points < question.points, first_message(outcomes)
     assert item.words in first_message(outcomes)
 
 
@@ -257,8 +258,8 @@ def test_editions_differ_in_what_is_accepted(slug: str, id: str) -> None:
     assert len({repr(chapter(slug).given(id, seed)) for seed in seeds}) >= 3
     if question.kind == "predict":
         theirs = [chapter(slug).given(id, seed) for seed in seeds[1:]]
-        earned = [points(list(run(question, local(solved(slug)), given=given))) for given in theirs]
-        assert min(earned) < question.points, "one answer fits every class"
+        sums = [earned(list(run(question, local(solved(slug)), given=given))) for given in theirs]
+        assert min(sums) < question.points, "one answer fits every class"
 
 
 def test_an_edition_for_a_class_carries_its_constants_and_not_its_text(tmp_path: Path) -> None:

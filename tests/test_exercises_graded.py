@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_exercises import EXERCISES, SLUGS, SOLUTIONS, chapter, points, run_cells, wrong
+from test_exercises import EXERCISES, SLUGS, SOLUTIONS, chapter, run_cells, wrong
 
-from seq2seq_edu.checking import local, run
+from seq2seq_edu.checking import earned, local, run
 from seq2seq_edu.grading import judge, sandbox
 
 SEED = "a class of our own"
@@ -65,6 +65,6 @@ def test_wrong_answers_earn_the_same_on_both_sides(
         question = chapter(slug).questions[item.question]
         here = list(run(question, local(names), given=chapter(slug).given(question.id)))
         there = result.outcomes[question.id]
-        assert points(there) == points(here) == item.points, item.name
+        assert earned(there) == earned(here) == item.points, item.name
         seen = [(one.kind, one.message) for one in here if not one.check.hidden]
         assert [(one.kind, one.message) for one in there if not one.check.hidden] == seen, item.name

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import operator
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbval_plugin
 import pytest
+from conftest import load_script
 
 from seq2seq_edu import notebook
 
@@ -22,19 +20,8 @@ ALT = '<img alt="two bars" src="data:image/png;base64,AAAA">'
 Cell = dict[str, Any]
 
 
-def load(name: str) -> ModuleType:
-    """Import a script of tools/ (they lie in no package)."""
-    place = ROOT / "tools" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # refresh_notebooks imports check_notebooks by this name
-    spec.loader.exec_module(module)
-    return module
-
-
-checker = load("check_notebooks")
-refresher = load("refresh_notebooks")
+checker = load_script(ROOT / "tools" / "check_notebooks.py")
+refresher = load_script(ROOT / "tools" / "refresh_notebooks.py")
 
 
 def code(

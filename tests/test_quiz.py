@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import math
 import re
-import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from conftest import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "teaching" / "quiz.md"
-SPEC = importlib.util.spec_from_file_location("quiz", ROOT / "solutions" / "quiz.py")
-assert SPEC is not None and SPEC.loader is not None
-quiz = sys.modules["quiz"] = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(quiz)
+quiz = load_script(ROOT / "solutions" / "quiz.py")
 
 NUMBERS = range(1, len(quiz.IDEAS) + 1)
 FORMS = [(form, number) for form in "AB" for number in NUMBERS]

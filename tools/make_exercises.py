@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 
 from seq2seq_edu.checking import Chapter, load
+from seq2seq_edu.checkpoints import write_whole
 from seq2seq_edu.grading import handout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ def refresh_chapter(chapter: Chapter) -> None:
     [cell] = [cell for cell in notebook.cells if cell.id == f"ch{chapter.slug[:2]}-exercises"]
     if cell.source != chapter_text(chapter):
         cell.source = chapter_text(chapter)
-        nbformat.write(notebook, path)
+        write_whole(path, f"{nbformat.writes(notebook)}\n".encode())
         print(f"updated  {path.relative_to(ROOT)}")
 
 
