@@ -23,7 +23,7 @@ from check_notebooks import KERNEL, LARGEST, ROOT, kernel_environment, static_pr
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-KEPT = ("tags", "jupyter", "slideshow", "editable", "deletable")  # of a cell's metadata
+KEPT = ("tags", "jupyter", "slideshow", "editable", "deletable", "nbgrader")  # of a cell's metadata
 
 
 def execute(path: Path, timeout: float) -> Any:
