@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,10 +17,12 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 FONT_FAMILY = "Seq2seq Edu Sans SC"
 
@@ -253,6 +258,57 @@ def write_values(ax: Axes, weights: Floats) -> None:
         ink = "white" if luminance(colours[t, i]) < 0.22 else INK
         alpha = 1.0 if weight >= 0.005 else 0.55  # a cell that reads 0.00 should not shout
         ax.text(i, t, f"{abs(weight):.2f}", ha="center", va="center", fontsize=9, color=ink, alpha=alpha)
+
+
+def small_png(figure: Figure) -> tuple[bytes, int, int]:
+    """Draw a figure as a small PNG: 256 colours, sharper than the screen.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to draw; it stays open.
+
+    Returns
+    -------
+    png : bytes
+        The file.
+    width, height : int
+        Its size on the screen, in pixels of 1/96 inch.
+    """
+    raw, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(raw, format="png", bbox_inches="tight", pad_inches=0.08)
+    image = Image.open(raw).convert("RGB")
+    palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette.save(small, "PNG", optimize=True)
+    dots = mpl.rcParams["savefig.dpi"]
+    scale = 96 / (figure.dpi if dots == "figure" else dots)  # browsers count 96 pixels to the inch
+    return small.getvalue(), round(image.width * scale), round(image.height * scale)
+
+
+def img_tag(figure: Figure, alt: str) -> tuple[str, str, dict[str, int]]:
+    """Draw a figure as an element of a page, picture included.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to draw; it stays open.
+    alt : str
+        What can be seen, for those who cannot.
+
+    Returns
+    -------
+    element : str
+        ``<img alt=... src="data:...">``.
+    data : str
+        The PNG alone, in base64.
+    size : dict
+        Its "width" and "height" on the screen, in pixels.
+    """
+    png, width, height = small_png(figure)
+    data = base64.b64encode(png).decode("ascii")
+    source = f"data:image/png;base64,{data}"
+    element = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="{source}">'
+    return element, data, {"width": width, "height": height}
 
 
 def luminance(colour: Any) -> float:

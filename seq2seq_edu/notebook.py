@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import base64
-import html
 import inspect
-import io
 import random
 import sys
 import textwrap
@@ -18,9 +15,8 @@ import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
-from seq2seq_edu import plots
+from seq2seq_edu import drawing, plots
 
 
 def start(seed: int = 0) -> None:
@@ -79,14 +75,10 @@ def show(figure: Figure | Axes, alt: str) -> None:
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows, for those who cannot see it")
     whole = _figure_of(figure)
-    png, width, height = _png(whole)
-    plt.close(whole)
     alt = " ".join(alt.split())
-    data = base64.b64encode(png).decode("ascii")
-    source = f"data:image/png;base64,{data}"
-    image = f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="{source}">'
-    size = {"image/png": {"width": width, "height": height}}
-    _display({"text/html": image, "image/png": data, "text/plain": alt}, size)
+    image, data, size = drawing.img_tag(whole, alt)
+    plt.close(whole)
+    _display({"text/html": image, "image/png": data, "text/plain": alt}, {"image/png": size})
 
 
 def _figure_of(figure: Figure | Axes) -> Figure:
@@ -102,18 +94,6 @@ def _figure_of(figure: Figure | Axes) -> Figure:
 def _display(bundle: dict[str, str], metadata: dict[str, dict[str, int]] | None = None) -> None:
     """Send one output in several formats; the reader's program takes the best that it knows."""
     display(bundle, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
-
-
-def _png(figure: Figure) -> tuple[bytes, int, int]:
-    """Return a small PNG (256 colours, sharper than the screen) and its size in screen pixels."""
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", bbox_inches="tight", pad_inches=0.08)
-    image = Image.open(raw).convert("RGB")
-    palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    palette.save(small, "PNG", optimize=True)
-    dots = plt.rcParams["savefig.dpi"]
-    scale = 96 / (figure.dpi if dots == "figure" else dots)  # browsers count 96 pixels to the inch
-    return small.getvalue(), round(image.width * scale), round(image.height * scale)
 
 
 def show_source(thing: Any, *, full: bool = False) -> None:

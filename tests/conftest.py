@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from browser import browser as browser  # the fixture, for every test
 
 from seq2seq_edu import corpora
 

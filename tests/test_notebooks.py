@@ -228,6 +228,21 @@ def test_refreshing_makes_a_notebook_that_passes(tmp_path: Path, capsys: pytest.
     assert checker.main([str(path)]) == 0, capsys.readouterr().out
 
 
+def test_a_widget_is_committed_as_its_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its model is gone with the kernel; its state and the text of its picture are compared."""
+    source = "from seq2seq_edu.widgets import SoftmaxExplorer\nSoftmaxExplorer([1.5, 2.25], ['a', 'b'])"
+    path = write(tmp_path / "x.ipynb", code(source, count=None, name="widget"))
+    assert refresher.main([str(path)]) == 0, capsys.readouterr().out
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    data = notebook["cells"][0]["outputs"][0]["data"]
+    assert set(data) == {"text/html", "image/png", "text/plain"}
+    assert "Bars of scores" in "".join(data["text/html"])
+    assert checker.main([str(path)]) == 0, capsys.readouterr().out
+    data["text/html"] = "".join(data["text/html"]).replace("2.25", "2.75")
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert checker.main([str(path)]) == 1
+
+
 def test_refreshing_leaves_a_failing_notebook_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

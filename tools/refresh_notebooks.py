@@ -2,8 +2,8 @@
 
 Usage: python tools/refresh_notebooks.py [NOTEBOOK ...]          (default: notebooks/*.ipynb)
 
-Cell ids stay. Times, widget state and the names of personal kernels are taken out, and so are the folders of
-this machine in error messages. A notebook that raises an error (in a cell without its tag) is
+Cell ids stay. Times, the models of widgets and the names of personal kernels are taken out, and so are the
+folders of this machine in error messages. A notebook that raises an error (in a cell without its tag) is
 left as it was. The exit status is 1 if one failed, or holds something that tools/check_notebooks.py refuses.
 """
 
@@ -23,6 +23,7 @@ from check_notebooks import KERNEL, LARGEST, ROOT, kernel_environment, static_pr
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "slideshow", "editable", "deletable", "nbgrader")  # of a cell's metadata
 
 
@@ -56,6 +57,8 @@ def tidy(notebook: Any) -> None:
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT and v})
         for output in cell.get("outputs", []):
+            if "data" in output:  # the model of a widget is gone with its kernel: its picture stands for it
+                output.data.pop(WIDGET, None)
             if "traceback" in output:
                 output.traceback = [without_folders(line) for line in output.traceback]
             if output.output_type == "stream":

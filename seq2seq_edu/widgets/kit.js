@@ -1,0 +1,219 @@
+// What all widgets share: elements, the frame around a picture, sliders, dragging, keys, colours.
+// A widget's own file follows this one in the same module; it calls show(context, {words, rebuild, build}).
+
+const NS = "http://www.w3.org/2000/svg";
+const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(NS, tag), attributes, children);
+
+// Attributes whose name begins with "on" are listeners; true is an empty attribute, false and null are none.
+function fill(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children.flat().filter((child) => child != null));
+  return made;
+}
+
+function change(made, attributes, text) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value == null) made.removeAttribute(name);
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  if (text !== undefined && made.textContent !== text) made.textContent = text;
+  return made;
+}
+
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const round = (x, digits = 2) => Number(x.toFixed(digits));
+const fixed = (x, digits = 2) => (Math.abs(x) < 0.5 * 10 ** -digits ? 0 : x).toFixed(digits).replace("-", "\u2212");
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+
+// --- the mathematics that several pictures need ---
+
+function softmax(scores, temperature = 1) {
+  const top = Math.max(...scores);
+  const powers = scores.map((e) => Math.exp((e - top) / temperature));
+  const total = sum(powers);
+  return powers.map((power) => power / total);
+}
+
+const entropy = (weights) => -sum(weights.map((w) => (w > 0 ? w * Math.log(w) : 0)));
+const dot = (a, b) => sum(a.map((x, k) => x * b[k]));
+const matvec = (matrix, vector) => matrix.map((row) => dot(row, vector));
+const mean = (weights, vectors) => vectors[0].map((_, k) => sum(weights.map((w, i) => w * vectors[i][k])));
+
+// --- colours: cividis, from 0 (dark blue) to 1 (yellow), as in the figures ---
+
+const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const channels = (colour) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
+
+function cividis(weight) {
+  const place = clamp(Number.isFinite(weight) ? weight : 0, 0, 1) * (CIVIDIS.length - 1);
+  const k = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const [a, b] = [channels(CIVIDIS[k]), channels(CIVIDIS[k + 1])];
+  return "#" + a.map((x, c) => Math.round(x + (b[c] - x) * (place - k)).toString(16).padStart(2, "0")).join("");
+}
+
+function luminance([r, g, b]) {
+  const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+}
+
+const inkOn = (weight) => (luminance(channels(cividis(weight))) < 0.19 ? "#ffffff" : "#111111");
+
+function isDark(element) { // the first painted background behind it decides, whatever the program is called
+  for (let at = element; at; at = at.parentElement) {
+    const [r, g, b, a = 1] = (getComputedStyle(at).backgroundColor.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+    if (a > 0.5) return luminance([r, g, b]) < 0.3;
+  }
+  return false;
+}
+
+// --- the frame ---
+
+// widget.words: {en: {...}, zh: {...}} with `title` and `how`; widget.rebuild: names of traits that change
+// what there is to draw; widget.build(view): draw once, return a function that shows the present state.
+function show({ model, el }, widget) {
+  const root = html("div", { class: "s2s" });
+  const keys = new WeakMap();
+  let update = () => {};
+  let drawn = 0;
+  let words = {};
+  let speaking;
+  const live = html("div", { class: "s2s-live", "aria-live": "polite" });
+
+  const view = {
+    model, root,
+    kept: {}, // survives a new drawing: what a widget wants to remember
+    rebuild: () => build(),
+    t: (name, ...values) => {
+      const text = words[name] ?? widget.words.en[name] ?? name;
+      return typeof text === "function" ? text(...values) : text;
+    },
+    get: (name) => model.get(name),
+    put: (values) => { // every value a new object: the model compares
+      for (const [name, value] of Object.entries(values)) model.set(name, value);
+      model.save_changes();
+    },
+    say: (text) => {
+      clearTimeout(speaking);
+      speaking = setTimeout(() => (live.textContent = text), 250);
+    },
+    key: (element, react) => { keys.set(element, react); return element; },
+    drag: (element, move, start = () => {}) => {
+      element.style.touchAction = "none";
+      element.addEventListener("pointerdown", (event) => {
+        event.preventDefault();
+        element.setPointerCapture(event.pointerId);
+        element.focus({ preventScroll: true });
+        start(event);
+        move(event);
+      });
+      element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && move(event));
+      return element;
+    },
+    // Pointer position in the units of a drawing.
+    at: (event, drawing) => {
+      const box = drawing.getBoundingClientRect();
+      const [, , width, height] = drawing.getAttribute("viewBox").split(" ").map(Number);
+      return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+    },
+    drawing: (width, height, attributes, ...children) =>
+      svg("svg", { viewBox: `0 0 ${width} ${height}`, style: `width:${width / 16}em`, ...attributes }, ...children),
+    slider: ({ label, name, low, high, step, value, text, react }) => {
+      const number = html("output", {}, text(value));
+      const range = html("input", { type: "range", min: low, max: high, step, value, "aria-label": label, "data-key": name });
+      const put = (x) => { // from outside
+        range.value = x;
+        change(range, { "aria-valuetext": text(x) });
+        number.textContent = text(x);
+      };
+      range.addEventListener("input", () => { put(Number(range.value)); react(Number(range.value)); });
+      put(value);
+      return Object.assign(html("label", { class: "s2s-slider" }, html("span", {}, label), range, number), { put });
+    },
+    button: (label, name, react) =>
+      html("button", { type: "button", "data-key": name, onclick: react }, label),
+    choice: (label, name, options, value, react) => { // options: [value, text] pairs, as radio buttons
+      const inputs = options.map(([option, text]) =>
+        html("label", {}, html("input", {
+          type: "radio", name: `${name}-${serial}`, value: option, "data-key": `${name}-${option}`,
+          checked: option === value, onchange: () => react(option),
+        }), html("span", {}, text)));
+      const put = (now) => inputs.forEach((label, k) => (label.firstChild.checked = options[k][0] === now));
+      const group = html("div", { class: "s2s-choice", role: "radiogroup", "aria-label": label }, html("span", {}, label), inputs);
+      return Object.assign(group, { put });
+    },
+  };
+
+  const serial = (show.serial = (show.serial ?? 0) + 1);
+  const width = () => clamp(Math.floor((root.clientWidth || 640) / (parseFloat(getComputedStyle(root).fontSize) / 16)), 300, 680);
+
+  function build() {
+    const language = model.get("language") === "zh" ? "zh" : "en";
+    const focused = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+    words = widget.words[language];
+    change(root, { lang: language === "zh" ? "zh-CN" : "en", role: "group", "aria-label": words.title, "data-size": model.get("size") });
+    change(root, { "data-dark": isDark(root) });
+    const other = language === "zh" ? ["English", "en"] : ["中文", "zh-CN"];
+    const switcher = html("button", {
+      type: "button", class: "s2s-language", lang: other[1], "data-key": "language",
+      onclick: () => view.put({ language: language === "zh" ? "en" : "zh" }),
+    }, other[0]);
+    const head = html("div", { class: "s2s-head" }, html("span", { class: "s2s-title" }, words.title), switcher);
+    root.replaceChildren(head);
+    drawn = width();
+    view.W = drawn;
+    if (model.get("problem")) {
+      update = () => {};
+      root.append(html("div", { class: "s2s-problem", role: "alert" }, model.get("problem")));
+    } else {
+      root.append(html("div", { class: "s2s-how" }, words.how));
+      update = widget.build(view);
+      update();
+    }
+    root.append(live);
+    if (focused) root.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  // Notebook programs act on plain keys (arrows move between cells, "x" cuts one). Keys pressed in a widget
+  // are the widget's; Tab, Escape and everything with Ctrl, Alt, Meta or Shift+Enter stay the program's.
+  function guard(event) {
+    if (!root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["Tab", "Escape"].includes(event.key) || (event.shiftKey && event.key === "Enter")) return;
+    event.stopImmediatePropagation();
+    for (let at = event.target; at !== root; at = at.parentNode) {
+      if (keys.get(at)?.(event.key, event)) { event.preventDefault(); return; }
+    }
+  }
+
+  const rebuild = ["language", "size", "problem", ...(widget.rebuild ?? [])];
+  const names = rebuild.map((name) => `change:${name}`).join(" ");
+  let waiting = false; // several traits that change together are drawn once
+  const again = () => {
+    if (waiting) return;
+    waiting = true;
+    queueMicrotask(() => { waiting = false; build(); });
+  };
+  const refresh = () => { if (!waiting && !model.get("problem")) update(); };
+  const restyle = () => change(root, { "data-dark": isDark(root) });
+  const resized = new ResizeObserver(() => { if (root.clientWidth && Math.abs(width() - drawn) > 8) build(); });
+  const themed = new MutationObserver(restyle);
+  el.append(root);
+  build();
+  model.on(names, again);
+  model.on("change", refresh);
+  window.addEventListener("keydown", guard, true);
+  resized.observe(root);
+  for (const place of [document.documentElement, document.body]) themed.observe(place, { attributes: true });
+  return () => {
+    model.off(names, again);
+    model.off("change", refresh);
+    window.removeEventListener("keydown", guard, true);
+    resized.disconnect();
+    themed.disconnect();
+    root.remove();
+  };
+}
