@@ -32,6 +32,7 @@ WIDTHS: dict[str, dict[str, Any]] = {
     "default": {"d_e": 256, "d_h": 512, "d_s": 256, "d_a": 256, "d_r": 256, "dropout": 0.3},
     "small": {"d_e": 96, "d_h": 192, "d_s": 96, "d_a": 96, "d_r": 96, "dropout": 0.1},
     "toy": {"d_e": 48, "d_h": 128, "d_s": 64, "d_a": 64, "d_r": 64, "dropout": 0.0},
+    "classroom": {"d_e": 24, "d_h": 48, "d_s": 32, "d_a": 32, "d_r": 32, "dropout": 0.0},  # fits in a page
     "tutorial": {"d_e": 256, "d_h": 1024, "d_s": 512, "d_a": 512, "dropout": 0.5, "readout": "wide"},
     "pytorch": {"d_e": 512, "d_h": 512, "d_s": 512, "d_a": 512, "dropout": 0.1} | ONE_WAY,
     "d2l": {"d_e": 512, "d_h": 512, "d_s": 512, "d_a": 512, "dropout": 0.2} | ONE_WAY,
@@ -41,6 +42,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     "default": {"epochs": 8, "tokens": 1500, "lr": 2e-3, "label_smoothing": 0.1},
     "small": {"epochs": 2, "tokens": 1000, "lr": 4e-3, "label_smoothing": 0.1},
     "toy": {"epochs": 5, "tokens": 700, "lr": 4e-3, "warmup": 0.1, "label_smoothing": 0.0},
+    "classroom": {"epochs": 8, "tokens": 700, "lr": 4e-3, "warmup": 0.1, "label_smoothing": 0.0},
     "tutorial": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
     "pytorch": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
     "d2l": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
@@ -52,7 +54,9 @@ MORE = {  # where the default training is another one: half as much text goes on
     "grammar-long": {"epochs": 4, "tokens": 1500},
 }
 VOCABULARY = {"multi30k": 6000, "tatoeba-zh-en": 8000, "tatoeba-en-zh": 8000}
-CONFIGS = {name: tuple(WIDTHS) if name in VOCABULARY else ("default",) for name in DATA}
+CONFIGS = {  # generated data are small: their default is the width "toy"
+    name: tuple(w for w in WIDTHS if w != "classroom") if name in VOCABULARY else ("default",) for name in DATA
+} | {"grammar": ("default", "classroom")}
 EDGES = {
     "multi30k": (8, 11, 14, 17, 21),
     "grammar": (8, 11, 14),
@@ -189,8 +193,9 @@ def settings(
     attention : {"none", "additive", "dot", "general", "scaled"}
         The score. Plain "dot" needs d_s = d_h, so its encoder is made as wide as its decoder. The Transformer
         has its own ("multi-head") and takes no notice of this.
-    config : {"default", "small", "toy", "tutorial", "transformer"}
-        "default" and "transformer" are measured in ``results/``; generated data know only "default".
+    config : {"default", "small", "toy", "classroom", "tutorial", "transformer"}
+        "default" and "transformer" are measured in ``results/``; generated data know only "default", the
+        grammar "classroom" too: a decoder so small that it runs in a page.
     seed, device, precision, max_steps
         As in :class:`seq2seq_edu.training.TrainConfig`.
     changes : mapping, optional
@@ -211,7 +216,7 @@ def settings(
             f"{data.name} has the configurations {', '.join(CONFIGS[data.name])}; got {config!r}"
         )
     real = data.name in VOCABULARY
-    name = config if real else "toy"
+    name = config if real or config != "default" else "toy"
     widths = dict(WIDTHS[name])
     if attention == "dot" and "d_h" in widths:
         widths["d_h"] = widths["d_s"]

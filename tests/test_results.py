@@ -100,7 +100,8 @@ def bad_scores(record: dict[str, Any]) -> list[str]:
 
 def meant(record: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that the names of a record mean today: its configuration, then its changes."""
-    name = record["config"] if record["task"] in recipes.VOCABULARY else "toy"
+    plain = record["task"] not in recipes.VOCABULARY and record["config"] == "default"
+    name = "toy" if plain else record["config"]
     more = recipes.MORE.get(record["task"], {}) if record["config"] == "default" else {}
     settings = recipes.WIDTHS[name] | recipes.TRAINING[name] | more
     if record["attention"] == "dot":

@@ -38,6 +38,9 @@ def runs() -> dict[str, list[str]]:
             for kind in attentions:
                 choice = ["--config", kind] if kind == "transformer" else ["--attention", kind]
                 found[f"{data}-{kind}-{seed}"] = ["--data", data, *choice, "--seed", str(seed)]
+        for kind in ("additive", "scaled"):  # small enough to be played with in a page
+            options = ["--data", "grammar", "--attention", kind, "--config", "classroom", "--seed", str(seed)]
+            found[f"grammar-{kind}-classroom-{seed}"] = options
     for name, change in ABLATIONS.items():
         found[f"ablation-{name}"] = ["--data", "multi30k", "--seed", "0", "--set", change]
     return found

@@ -93,8 +93,8 @@ def main() -> int:
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
     record = json.loads((options.run / "record.json").read_text(encoding="utf-8"))
-    if not record["task"].startswith("tatoeba"):
-        parser.error(f"only models of Tatoeba may be given away; {options.run} is of {record['task']}")
+    if not record["task"].startswith(("tatoeba", "grammar")):
+        parser.error(f"only models of Tatoeba or of our grammar may be given away, not {record['task']}")
     if 2 * record["parameters"] > LARGEST:  # two bytes each
         parser.error(f"{record['parameters']:,} parameters take more than {LARGEST:,} bytes: use fewer")
     record.setdefault("changes", {})
