@@ -54,9 +54,9 @@ MORE = {  # where the default training is another one: half as much text goes on
     "grammar-long": {"epochs": 4, "tokens": 1500},
 }
 VOCABULARY = {"multi30k": 6000, "tatoeba-zh-en": 8000, "tatoeba-en-zh": 8000}
-CONFIGS = {  # generated data are small: their default is the width "toy"
-    name: tuple(w for w in WIDTHS if w != "classroom") if name in VOCABULARY else ("default",) for name in DATA
-} | {"grammar": ("default", "classroom")}
+REAL = tuple(name for name in WIDTHS if name != "classroom")
+CONFIGS = {name: REAL if name in VOCABULARY else ("default",) for name in DATA}  # generated: that is "toy"
+CONFIGS["grammar"] = ("default", "classroom")
 EDGES = {
     "multi30k": (8, 11, 14, 17, 21),
     "grammar": (8, 11, 14),

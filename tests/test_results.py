@@ -417,18 +417,12 @@ def test_released_weights_are_small_and_explained(path: Path) -> None:
     card, record = (path.parent / "README.md").read_text(encoding="utf-8"), read(path)
     signature = record["metrics"]["bleu"]["signature"]
     words = (
-        "Tatoeba",
-        "manythings.org",
-        "by sentence",
-        "CC-BY 2.0",
-        "CC-BY 4.0",
-        "greedy",
-        "beam 5",
-        "limits",
+        ("generated", "no sentence is real", "exact match", str(record["metrics"]["exact_match"]["value"]))
+        if record["task"] == "grammar"
+        else ("Tatoeba", "manythings.org", "by sentence", "CC-BY 2.0", "beam 5", "limits", signature)
     )
-    for word in (*words, record["commit"]):
-        assert word in card, f"the card does not say {word!r}"
-    assert signature in card.replace("\\|", "|")
+    for word in (*words, "CC-BY 4.0", "greedy", record["commit"]):
+        assert word in card.replace("\\|", "|"), f"the card does not say {word!r}"
     for count in (record["training_pairs"], record["validation_pairs"], record["metrics"]["test_sentences"]):
         assert f"{count:,}" in card
 
@@ -447,8 +441,11 @@ def test_released_weights_are_those_of_the_recorded_run(path: Path) -> None:
         assert abs(record["metrics"][name]["value"] - of_the_run["metrics"][name]["value"]) < 0.2
 
 
+PHOTO = "we lost a photo at the station yesterday"
 SAID = {  # what a released model must be able to say, and words that it should use
     "zh-en": (["我想喝水。", "汤姆需要跟玛丽说话。"], ["water", "Tom", "Mary"]),
+    "grammar-additive": (["she sang", PHOTO], ["唱", "昨天", "照片"]),
+    "grammar-scaled": (["she sang", PHOTO], ["唱", "昨天", "照片"]),
     "en-zh": (["I want to drink water.", "Tom needs to speak to Mary."], ["水", "汤姆", "玛丽"]),
 }
 

@@ -2,7 +2,8 @@
 
     python tools/release_checkpoint.py runs/tatoeba-zh-en-additive-default-0 checkpoints/zh-en
 
-Only for data whose terms allow it (Tatoeba, CC-BY). The figures on the card are of the stored weights.
+Only for data whose terms allow it: Tatoeba (CC-BY), and the grammar of this repository, whose models go to
+checkpoints/grammar-NAME. The figures on the card are of the stored weights.
 """
 
 from __future__ import annotations
@@ -42,6 +43,28 @@ Use it: `seq2seq-edu translate --pair {name} "{example}"`
 Derived from sentences of [Tatoeba](https://tatoeba.org), CC-BY 2.0 France, by its contributors,
 who are named in the third column of the published list (manythings.org/anki). Released under CC-BY 4.0.
 """
+GRAMMAR_CARD = """# English to Chinese, from the small grammar: a model for the classroom
+
+{body}, {parameters:,} parameters, stored in
+float16. It is so small that its decoder runs in a page; widgets use it. It knows the {words} English words of
+a generated grammar and nothing else: real sentences are beyond it.
+
+| | |
+|---|---|
+| data | generated, `seq2seq_edu/grammar.py`, seed 0: no sentence is real |
+| split | {pairs:,} / {validation:,} / {test:,} pairs, no pair on two sides |
+| exact match | **{exact}** of the held-out sentences, greedy |
+| alignment error rate | {aer}, greedy, links known from the grammar |
+| loss | {nll} nats per target token, validation, teacher forcing |
+| seed | {seed}; the figures of three seeds are in `results/` |
+| trained | {cost}, {device}, {where}, commit {commit} |
+
+Use it: `seq2seq-edu translate --pair {name} "we lost a photo at the station yesterday"`
+
+## Terms
+
+Nobody else's text is in it. Released under CC-BY 4.0.
+"""
 BODIES = {
     "seq2seq": "A bidirectional GRU encoder and a GRU decoder with {attention} attention",
     "transformer": "A Transformer with {attention} attention",
@@ -51,22 +74,42 @@ LANGUAGES = {"zh": "Chinese", "en": "English"}
 LARGEST = 10_000_000  # bytes: every clone pays for them
 
 
+def common(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what both cards say of a training."""
+    device = record["device"]
+    seconds = record["cpu_seconds" if device["type"] == "cpu" else "seconds"]
+    return {
+        "body": BODIES[record["model"]].format(attention=record["attention"]),
+        "parameters": record["parameters"],
+        "pairs": record["training_pairs"],
+        "validation": record["validation_pairs"],
+        "test": record["metrics"]["test_sentences"],
+        "nll": record["metrics"]["nll"]["value"],
+        "seed": record["seed"],
+        "cost": f"{seconds:.0f} s" + (" of processor time" if device["type"] == "cpu" else ""),
+        "device": device["name"],
+        "where": records.where(record),
+        "commit": record["commit"],
+    }
+
+
+def grammar_card(record: dict[str, Any], words: int, name: str) -> str:
+    """Write the card of a model of the grammar; `words` is the size of the English vocabulary."""
+    metrics = record["metrics"]
+    exact, aer = metrics["exact_match"]["value"], metrics["alignment"]["aer"]
+    return GRAMMAR_CARD.format(words=words, exact=exact, aer=aer, name=name, **common(record))
+
+
 def card(record: dict[str, Any], pieces: int) -> str:
     """Write the model card of a record; `pieces` is the size of the vocabulary."""
     name = record["task"].removeprefix("tatoeba-")
     source, target = name.split("-")
-    greedy, beam, device = record["metrics"]["bleu"], record["metrics"]["beam5"]["bleu"], record["device"]
-    cost = f"{record['cpu_seconds']:.0f} s of processor time"
+    greedy, beam = record["metrics"]["bleu"], record["metrics"]["beam5"]["bleu"]
     return CARD.format(
         source=LANGUAGES[source],
         target=LANGUAGES[target],
         name=name,
         example=EXAMPLES[name],
-        body=BODIES[record["model"]].format(attention=record["attention"]),
-        parameters=record["parameters"],
-        pairs=record["training_pairs"],
-        validation=record["validation_pairs"],
-        test=record["metrics"]["test_sentences"],
         vocabulary=pieces,
         bleu=greedy["value"],
         low=greedy["interval_95"][0],
@@ -76,12 +119,7 @@ def card(record: dict[str, Any], pieces: int) -> str:
         beam_high=beam["interval_95"][1],
         signature=greedy["signature"].replace("|", "\\|"),
         unit=": sacreBLEU cuts Chinese into characters" if target == "zh" else "",
-        nll=record["metrics"]["nll"]["value"],
-        seed=record["seed"],
-        cost=cost if device["type"] == "cpu" else f"{record['seconds']:.0f} s",
-        device=device["name"],
-        where=records.where(record),
-        commit=record["commit"],
+        **common(record),
     )
 
 
@@ -106,10 +144,12 @@ def main() -> int:
     metrics, lengths, _ = recipes.evaluate(load_checkpoint(options.out).model, data)
     record |= {"metrics": metrics, "by_length": lengths, "scored_at": recipes.commit()}
     write_whole(options.out / "record.json", runs.render(record).encode())
-    write_whole(options.out / "README.md", card(record, len(data.source_text)).encode())
+    size = len(data.source_text)
+    text = grammar_card(record, size - 4, options.out.name) if data.gold is not None else card(record, size)
+    write_whole(options.out / "README.md", text.encode())
     best = metrics["beam5"]["bleu"]["value"]
-    size = weights.stat().st_size / 1e6
-    print(f"{options.out}: BLEU {metrics['bleu']['value']}, with beam 5 {best}; {size:.1f} MB")
+    megabytes = weights.stat().st_size / 1e6
+    print(f"{options.out}: BLEU {metrics['bleu']['value']}, with beam 5 {best}; {megabytes:.2f} MB")
     return 0
 
 

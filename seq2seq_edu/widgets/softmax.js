@@ -33,7 +33,8 @@ function buildSoftmax(view) {
   const reach = Math.max(5, Math.ceil(Math.max(...get("scores").map(Math.abs))));
   const y = (score) => top + (tall / 2) * (1 - score / reach);
   const floor = top + tall + gap + low;
-  const crowded = n > 14;
+  const crowded = n > 14; // then the numbers are left out, and of the labels those that would touch
+  const every = Math.ceil(15 / step);
   const x = (i) => left + step * (i + 0.5);
   const drawing = view.drawing(W, floor + (crowded ? 8 : 26), {});
   const word = (x, y, text, attributes = {}) => svg("text", { x, y, ...attributes }, text);
@@ -69,7 +70,8 @@ function buildSoftmax(view) {
     const value = word(x(i), 0, "", { ...middle, visibility: crowded ? "hidden" : null });
     const size = clamp((step * 1.7) / Math.max(...labels.map((l) => l.length * (/[^\x00-\xff]/.test(l) ? 1.9 : 1))), 9, 14);
     const turned = crowded ? { transform: `rotate(-60 ${x(i)} ${top + tall + 20})`, style: "font-size:10px" } : { style: `font-size:${size}px` };
-    drawing.append(handle, score, weight, value, word(x(i), top + tall + 20, label, { ...middle, ...turned }));
+    drawing.append(handle, score, weight, value);
+    if (i % every === 0) drawing.append(word(x(i), top + tall + 20, label, { ...middle, ...turned }));
     return { handle, column, knob, score, weight, value };
   });
   const temperature = view.slider({
