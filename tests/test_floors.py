@@ -20,9 +20,9 @@ FLOORS = {
     "parallel": 4.1, "cuda": 4.1, "keeper": 4.2, "training": 5,
     "search_tree": 6, "decoding": 6.1, "translator": 6.2, "evaluation": 6,
     # 7: what a class plays with; each module of `widgets` has its drawing beside it, in JavaScript
-    "widgets.base": 7, "widgets.softmax": 7.1, "widgets.context": 7.1, "widgets.axis": 7.1,
-    "widgets.alignment": 7.1, "widgets.stepper": 7.1, "widgets.attend": 7.1, "widgets.beam": 7.1,
-    "widgets.cost": 7.1,
+    "widgets.recording": 7, "widgets.forced": 7.05, "widgets.base": 7,
+    "widgets.softmax": 7.1, "widgets.context": 7.1, "widgets.axis": 7.1, "widgets.alignment": 7.1,
+    "widgets.stepper": 7.1, "widgets.attend": 7.1, "widgets.beam": 7.1, "widgets.cost": 7.1,
     # 7 to 9: what puts it together
     "recipes": 7, "runs": 7.1, "bench_machine": 7,
     "bench_styles": 7.1, "bench_decoding": 7.2, "bench_memory": 7.2, "bench": 7.3, "doctor": 9, "cli": 9.1,

@@ -220,40 +220,39 @@ class Widget(anywidget.AnyWidget):
         except ValueError as error:
             self.problem = str(error)
 
-    def fallback(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def fallback(self) -> tuple[str, str]:
         """Return what stands for the widget where it cannot live.
 
         Returns
         -------
         page : str
             An element for a page, with the picture and the state; ``page_script`` brings it to life.
-        data : dict
-            The same for programs that show no page: picture and text.
-        metadata : dict
-            Size of the picture.
+        text : str
+            The same in words, for programs that show no page. (The picture is not given a second time: a
+            notebook keeps all that it is given.)
         """
         state = {name: getattr(self, name) for name in self.own_traits()}
-        inside, data, metadata = f"<p>{html.escape(self.problem)}</p>", {"text/plain": self.problem}, {}
+        state = {name: None if x != x else x for name, x in state.items()}  # JSON knows no nan
+        inside, text = f"<p>{html.escape(self.problem)}</p>", self.problem
         if not self.problem:
-            alt = self.describe()
+            text = self.describe()
             with plt.rc_context(), plt.ioff():
                 plots.use_style()
                 figure = self.figure()
-                inside, png, size = drawing.img_tag(figure, alt)
+                inside = drawing.img_tag(figure, text)[0]
                 plt.close(figure)
-            data, metadata = {"image/png": png, "text/plain": alt}, {"image/png": size}
         packed = html.escape(json.dumps(state, ensure_ascii=False, separators=(",", ":"), default=float))
         note = f'<p class="s2s-note">{PLAY[self.language]}</p>'
         place = f'<div class="s2s-widget" data-widget="{self._module}" data-state="{packed}">'
-        return f"{place}{inside}{note}</div>", data, metadata
+        return f"{place}{inside}{note}</div>", text
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Give the live widget, and for all other programs its picture."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        page, data, metadata = self.fallback()
-        return {**bundle[0], "text/html": page, **data}, {**bundle[1], **metadata}
+        page, text = self.fallback()
+        return {**bundle[0], "text/html": page, "text/plain": text}, bundle[1]
 
 
 def page_script() -> str:

@@ -19,7 +19,7 @@ function fill(made, attributes, children) {
 function change(made, attributes, text) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value == null) made.removeAttribute(name);
-    else made.setAttribute(name, value === true ? "" : value);
+    else if (made.getAttribute(name) !== String(value === true ? "" : value)) made.setAttribute(name, value === true ? "" : value);
   }
   if (text !== undefined && made.textContent !== text) made.textContent = text;
   return made;
@@ -71,6 +71,53 @@ function isDark(element) { // the first painted background behind it decides, wh
   return false;
 }
 
+// --- words in a picture ---
+
+const pen = document.createElement("canvas").getContext("2d");
+
+function textWidth(text, size, element) { // in the units of a drawing; the element says which letters
+  pen.font = `${size}px ${getComputedStyle(element).fontFamily || "sans-serif"}`;
+  return pen.measureText(text).width;
+}
+
+function shortened(token, most = 14) { // to be seen on one line, even if it is empty
+  const letters = [...(token.replaceAll("\n", "\\n") || "\u2205")];
+  return letters.length > most ? letters.slice(0, most - 1).join("") + "\u2026" : letters.join("");
+}
+
+// "e_{t,i} = v_a^T" with its lowered and raised parts, for a page or (make = svg) for a drawing.
+function formula(text, make = html) {
+  let low = 0;
+  return text.split(/([_^](?:\{[^}]*\}|[^\s{}]))/u).filter(Boolean).map((piece) => {
+    const kind = piece.length > 1 ? { _: "sub", "^": "sup" }[piece[0]] : undefined;
+    const inner = kind ? piece.slice(1).replace(/[{}]/g, "") : piece;
+    if (make === html) return kind ? html(kind, {}, inner) : inner;
+    const at = { sub: 3.5, sup: -5 }[kind] ?? 0;
+    const part = svg("tspan", { dy: at - low, style: kind ? "font-size:0.74em" : null }, inner);
+    low = at;
+    return part;
+  });
+}
+
+// Words over columns that are `step` wide: level where they fit, turned where they do not.
+// Gives how tall they are, how far the last one juts out, and functions that write them: on a base line (`at`),
+// or hanging from a line (`under`).
+function headings(labels, x, step, element) {
+  const shown = labels.map((label) => shortened(label));
+  const wide = shown.map((word) => textWidth(word, 1, element));
+  const level = clamp((step - 3) / Math.max(...wide), 0, 14);
+  const turned = level < 10.5;
+  const size = turned ? clamp(step, 7, 11.5) : level;
+  const style = `font-size:${round(size)}px`;
+  const at = (base) => shown.map((word, i) => turned
+    ? svg("text", { x: 0, y: 0, style, transform: `translate(${x(i) + size * 0.3} ${base}) rotate(-55)` }, word)
+    : svg("text", { x: x(i), y: base, style, "text-anchor": "middle" }, word));
+  const under = (top) => shown.map((word, i) => turned
+    ? svg("text", { x: 0, y: 0, style, "text-anchor": "end", transform: `translate(${x(i) + size * 0.4} ${top + size}) rotate(-55)` }, word)
+    : svg("text", { x: x(i), y: top + 14, style, "text-anchor": "middle" }, word));
+  return { at, under, tall: turned ? Math.ceil(Math.max(...wide) * size * 0.82 + size * 0.9) : 18, juts: turned ? wide.at(-1) * size * 0.57 : 0 };
+}
+
 // --- the frame ---
 
 // widget.words: {en: {...}, zh: {...}} with `title` and `how`; widget.rebuild: names of traits that change
@@ -80,6 +127,7 @@ function show({ model, el }, widget) {
   const keys = new WeakMap();
   let update = () => {};
   let drawn = 0;
+  let placed = false; // notebook programs draw first and put it on the page later
   let words = {};
   let speaking;
   const live = html("div", { class: "s2s-live", "aria-live": "polite" });
@@ -149,7 +197,8 @@ function show({ model, el }, widget) {
   };
 
   const serial = (show.serial = (show.serial ?? 0) + 1);
-  const width = () => clamp(Math.floor((root.clientWidth || 640) / (parseFloat(getComputedStyle(root).fontSize) / 16)), 300, 680);
+  const em = () => parseFloat(getComputedStyle(root).fontSize) || 16;
+  const width = () => clamp(Math.floor((root.clientWidth || 640) / (em() / 16)), 300, 680);
 
   function build() {
     const language = model.get("language") === "zh" ? "zh" : "en";
@@ -165,6 +214,7 @@ function show({ model, el }, widget) {
     const head = html("div", { class: "s2s-head" }, html("span", { class: "s2s-title" }, words.title), switcher);
     root.replaceChildren(head);
     drawn = width();
+    placed = root.clientWidth > 0;
     view.W = drawn;
     if (model.get("problem")) {
       update = () => {};
@@ -199,7 +249,9 @@ function show({ model, el }, widget) {
   };
   const refresh = () => { if (!waiting && !model.get("problem")) update(); };
   const restyle = () => change(root, { "data-dark": isDark(root) });
-  const resized = new ResizeObserver(() => { if (root.clientWidth && Math.abs(width() - drawn) > 8) build(); });
+  const resized = new ResizeObserver(() => {
+    if (root.clientWidth && (!placed || Math.abs(width() - drawn) > 8)) build();
+  });
   const themed = new MutationObserver(restyle);
   el.append(root);
   build();
