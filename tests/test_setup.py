@@ -35,6 +35,7 @@ def bounds(lines: list[str]) -> dict[str, str]:
 
 
 ASKED = bounds([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+EXTRAS = bounds([*PROJECT["optional-dependencies"]["book"], *PROJECT["optional-dependencies"]["browser"]])
 
 
 # The lists
@@ -43,6 +44,7 @@ ASKED = bounds([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["tes
 def test_pyproject_has_lower_bounds_only() -> None:
     assert all(re.fullmatch(r">=[\d.]+", bound) for bound in ASKED.values()), ASKED
     assert ASKED["torch"] == ">=2.6"
+    assert all(re.fullmatch(r">=[\d.]+(,!=9\.0\.\*)?", bound) for bound in EXTRAS.values()), EXTRAS
     assert PROJECT["requires-python"] == ">=3.10"
 
 
@@ -62,7 +64,7 @@ def test_constraints_pin_what_is_asked_for() -> None:
     assert all(re.fullmatch(r'[a-z\d.-]+==[\w.]+( ; python_version (<|>=) "3\.11")?', pin) for pin in pins)
     assert "torch==2.13.0" in pins
     names = [pin.split("==")[0] for pin in pins]
-    assert set(ASKED) <= set(names)
+    assert {*ASKED, *EXTRAS} <= set(names)
     for pin in pins:
         if ";" not in pin:
             assert names.count(pin.split("==")[0]) == 1, f"two versions of {pin}"
@@ -71,8 +73,9 @@ def test_constraints_pin_what_is_asked_for() -> None:
 def test_pins_satisfy_the_lower_bounds() -> None:
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         name, _, version = line.split(" ;")[0].partition("==")
-        if name in ASKED:
-            least = [int(part) for part in ASKED[name][2:].split(".")]
+        bound = (ASKED | EXTRAS).get(name)
+        if bound:
+            least = [int(part) for part in bound[2:].partition(",")[0].split(".")]
             assert [int(part) for part in version.split(".")[: len(least)]] >= least, line
 
 
@@ -186,6 +189,66 @@ def test_changed_lists_are_installed_into_the_same_environment(bench: Bench, nam
     assert bench.calls and "venv" not in bench.calls[0]
 
 
+def test_extras_are_added_to_the_same_environment_and_stay(bench: Bench) -> None:
+    assert bench.run() == 0
+    assert bench.run("--extras", "book") == 0
+    assert bench.calls[-1][-1] == ".[test,book]" and "venv" not in bench.calls[0]
+    for arguments in ((), ("--extras", "book"), ("--asked",), ("--extras", "")):
+        assert bench.run(*arguments) == 0 and bench.calls == [], "it is there already"
+    assert bench.run("--extras", "browser,book") == 0
+    assert bench.calls[-1][-1] == ".[test,book,browser]"
+    (bench.root / "constraints.txt").write_text("second\n")
+    assert bench.run() == 0
+    assert bench.calls[-1][-1] == ".[test,book,browser]", "what was added once is renewed too"
+    bench.place(bench.root.rename(bench.root.parent / "elsewhere"))
+    assert bench.run() == 0
+    assert "venv" in bench.calls[0] and bench.calls[-1][-1] == ".[test,book,browser]"
+
+
+def test_extras_that_cannot_be_had_leave_what_works(bench: Bench) -> None:
+    bench.run()
+    bench.fail["-e"] = ["WARNING: NewConnectionError"]
+    assert bench.run("--extras", "book") == 1
+    assert bench.stamp().finished and bench.stamp().extras == []
+    bench.fail.clear()
+    assert bench.run() == 0 and bench.calls == []
+    assert bench.run("--extras", "book") == 0 and bench.stamp().extras == ["book"]
+
+
+def test_an_environment_of_before_extras_is_kept(bench: Bench) -> None:
+    bench.run()
+    stamp = json.loads((bench.root / ".venv" / "setup.json").read_text())
+    del stamp["extras"]
+    (bench.root / ".venv" / "setup.json").write_text(json.dumps(stamp))
+    assert bench.run() == 0 and bench.calls == []
+
+
+def test_extras_interrupted_are_made_again_with_them(bench: Bench) -> None:
+    def interrupted(extras: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    bench.run()
+    with bench.patch.context() as patch:
+        patch.setattr(bench.script, "install", interrupted)
+        assert bench.run("--extras", "book") == 130
+    assert bench.run() == 0
+    assert "venv" in bench.calls[0] and bench.calls[-1][-1] == ".[test,book]"
+
+
+@pytest.mark.parametrize("names", ["boook", "book,test"])
+def test_unknown_extras_are_told_in_one_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], names: str
+) -> None:
+    assert bench.run("--extras", names) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "expected some of: book, browser" in error and bench.calls == []
+
+
+def test_the_extras_of_the_set_up_are_those_of_the_project() -> None:
+    known = {*PROJECT["optional-dependencies"]} - {"test", "instructor"}
+    assert known == {*load_script().EXTRAS}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has two builds")
 def test_cpu_build_first_then_the_plain_one(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.fail["--index-url"] = ["ERROR: Could not find a version that satisfies the requirement torch"]
@@ -203,7 +266,7 @@ def test_with_an_nvidia_gpu_the_cpu_build_is_not_tried(bench: Bench) -> None:
 
 
 def test_interrupted_set_up_is_made_again(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted() -> None:
+    def interrupted(extras: list[str]) -> None:
         raise KeyboardInterrupt
 
     with bench.patch.context() as patch:
@@ -217,7 +280,7 @@ def test_interrupted_set_up_is_made_again(bench: Bench, capsys: pytest.CaptureFi
 
 
 def test_interrupted_update_is_made_again(bench: Bench) -> None:
-    def interrupted() -> None:
+    def interrupted(extras: list[str]) -> None:
         raise KeyboardInterrupt
 
     bench.run()
@@ -354,14 +417,14 @@ def test_shown_lines_are_downloads_of_some_size(bench: Bench, capsys: pytest.Cap
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make as a reader does, though the tests may run under make themselves."""
-    own = ("MAKEFLAGS", "MAKELEVEL", "PYTHON")
+    own = ("MAKEFLAGS", "MAKELEVEL", "PYTHON", "EXTRAS")
     clean = {name: value for name, value in os.environ.items() if name not in own}
     command = ["make", *arguments]
     return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=20)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="make is for Linux and macOS")
-@pytest.mark.parametrize("target", ["lab", "test"])
+@pytest.mark.parametrize("target", ["lab", "test", "book"])
 def test_make_says_which_python_is_missing(target: str) -> None:
     done = make(target, "PYTHON=python3.999")
     assert done.returncode != 0
@@ -372,4 +435,12 @@ def test_make_says_which_python_is_missing(target: str) -> None:
 def test_make_lab_passes_its_options_on() -> None:
     done = make("--dry-run", "lab", "LAB_ARGS=--no-browser --port 8899")
     assert done.stdout.rstrip().endswith("/lab/tree/notebooks/00_start_here.ipynb --no-browser --port 8899")
-    assert "tools/setup_env.py" in done.stdout
+    assert "tools/setup_env.py" in done.stdout and "--extras" not in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="make is for Linux and macOS")
+def test_make_book_sets_up_what_it_needs_and_passes_its_options_on() -> None:
+    done = make("--dry-run", "book", "BOOK_ARGS=--repository ada/book")
+    assert '"python3" tools/setup_env.py  --extras book\n' in done.stdout
+    assert done.stdout.rstrip().endswith("tools/build_book.py --repository ada/book")
+    assert "--extras book,browser\n" in make("--dry-run", "test", "EXTRAS=book,browser").stdout

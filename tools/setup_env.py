@@ -1,8 +1,9 @@
 """Make .venv with the tested versions, once; say in one line what is wrong when that cannot be done.
 
-Run by the Makefile (`python3 tools/setup_env.py [--asked]`); `--asked` says that the reader named this
-Python, so that a .venv of another version is replaced. This file must be readable by the old Pythons that
-it turns away: no syntax newer than 3.6, no annotations, the standard library only.
+Run by the Makefile (`python3 tools/setup_env.py [--asked] [--extras book,browser]`); `--asked` says that the
+reader named this Python, so that a .venv of another version is replaced; `--extras` adds what the book site
+and its tests need, and what was added once stays. This file must be readable by the old Pythons that it
+turns away: no syntax newer than 3.6, no annotations, the standard library only.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "pytho
 STAMP = os.path.join(VENV, "setup.json")  # written before (finished: false) and after (finished: true)
 LOG = os.path.join(VENV, "setup.log")
 OLDEST = (3, 10)
+EXTRAS = ("book", "browser")  # of pyproject.toml, beside "test", which every .venv has
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 NO_NETWORK = re.compile(
@@ -36,7 +38,7 @@ class SetupError(Exception):
 def main():
     """Return the exit status: 0 when .venv is ready, 1 with one line on stderr when it cannot be."""
     try:
-        make_environment(asked="--asked" in sys.argv[1:])
+        make_environment("--asked" in sys.argv[1:], asked_extras(sys.argv[1:]))
     except SetupError as error:
         sys.stderr.write("Set-up stopped: {}\n".format(error))
         return 1
@@ -46,25 +48,39 @@ def main():
     return 0
 
 
-def make_environment(asked):
+def asked_extras(arguments):
+    """Return the names after --extras; stop if one is not known."""
+    if "--extras" not in arguments:
+        return []
+    place = arguments.index("--extras") + 1
+    names = [name for name in "".join(arguments[place : place + 1]).split(",") if name]
+    for name in names:
+        if name not in EXTRAS:
+            raise SetupError("there are no extras {}, expected some of: {}.".format(name, ", ".join(EXTRAS)))
+    return names
+
+
+def make_environment(asked, extras=()):
     """Do nothing if .venv is finished and fits; else make, repair or replace it."""
     stamp = read_stamp()
     reason = why_rebuild(stamp, asked)
-    if stamp is not None and reason is None and stamp.get("inputs") == inputs_hash():
+    there = (stamp or {}).get("extras") or []
+    wanted = [name for name in EXTRAS if name in there or name in extras]
+    if stamp is not None and reason is None and stamp.get("inputs") == inputs_hash() and wanted == there:
         return
     if reason is not None or not os.path.isdir(VENV):
         check_python()
-        create(reason)
+        create(reason, wanted)
     python = version_of(VENV_PYTHON)
-    write_stamp(finished=False, python=python)
+    write_stamp(finished=False, python=python, extras=wanted)
     say("Installing into .venv (Python {}) ...".format(version_text(python)))
     try:
-        install()
+        install(wanted)
     except SetupError:
         if stamp is not None and reason is None:  # nothing was unpacked: what was there still works
             save(stamp)
         raise
-    write_stamp(finished=True, python=python)
+    write_stamp(finished=True, python=python, extras=wanted)
     fetch_data()
     say("Set-up done.")
 
@@ -84,9 +100,10 @@ def read_stamp():
     return stamp if isinstance(stamp, dict) else {}
 
 
-def write_stamp(finished, python=None):
-    """Record whether .venv is whole, what it was made from, by which Python (major, minor) and where."""
-    save({"finished": finished, "inputs": inputs_hash(), "python": python, "root": ROOT})
+def write_stamp(finished, python=None, extras=()):
+    """Record whether .venv is whole, made from what, by which Python (major, minor), where, with what."""
+    record = {"finished": finished, "inputs": inputs_hash(), "python": python, "root": ROOT}
+    save(dict(record, extras=list(extras)))
 
 
 def save(record):
@@ -168,7 +185,7 @@ def newer_python():
     return "install one (https://www.python.org/downloads) and add PYTHON=python3.12, say, to the command"
 
 
-def create(reason):
+def create(reason, extras=()):
     """Make .venv, after removing one that does not do; marked unfinished from the first moment."""
     say(reason or "Making .venv with Python {} (once; minutes) ...".format(version_text(sys.version_info)))
     try:
@@ -177,7 +194,7 @@ def create(reason):
         elif os.path.isdir(VENV):
             shutil.rmtree(VENV)
         os.mkdir(VENV)
-        write_stamp(finished=False)
+        write_stamp(finished=False, extras=extras)
     except OSError as error:
         raise SetupError("cannot replace {}: {}.".format(error.filename, error.strerror)) from error
     status, lines = run_quietly([sys.executable, "-m", "venv", VENV])
@@ -185,7 +202,7 @@ def create(reason):
         raise SetupError(explain(lines))
 
 
-def install():
+def install(extras=()):
     """Install the package, editable, with the tested versions; the CPU build of torch where that fits."""
     constraints = os.path.join(ROOT, "constraints.txt")
     if sys.platform == "linux" and not has_nvidia_gpu():
@@ -194,7 +211,8 @@ def install():
         status, _ = pip(cpu + ["-c", constraints, "torch"])
         if status != 0:
             say("  not to be had there: taking the plain build (2.5 GB to download on Linux)")
-    status, lines = pip(["--retries", "2", "-c", constraints, "-e", ".[test]"])
+    package = ".[{}]".format(",".join(["test", *extras]))
+    status, lines = pip(["--retries", "2", "-c", constraints, "-e", package])
     if status != 0:
         raise SetupError(explain(lines))
 
