@@ -91,8 +91,10 @@ def test_a_long_sentence_fits_a_laptop_and_scrolls_on_a_phone(browser: Any) -> N
         play.page.wait_for_function(f"JSON.stringify({wide}) === '[true,true]'")
         assert play.page.evaluate("document.documentElement.scrollWidth") == 390, "the page itself does not"
         cell(play, 59, -1).click()
-        place = play.place().locator('.s2s-word[data-t="59"]').bounding_box()
-        assert 0 < place["x"] < 390, "the chosen word has come into sight"
+        word = play.place().locator('.s2s-word[data-t="59"]')
+        assert 0 < word.bounding_box()["x"] < 390, "the chosen word has come into sight"
+        play.place().get_by_role("button", name="中文").click()
+        assert 0 < word.bounding_box()["x"] < 390, "and stays there when all is drawn anew"
 
 
 def test_the_map_is_one_tab_stop_and_arrows_walk_over_it(browser: Any) -> None:

@@ -96,6 +96,22 @@ def test_the_winner_is_that_of_decoding_for_any_width_and_penalty(seed: int, end
                 assert (explorer.best[-1] == "<eos>") == expected.finished
 
 
+def test_a_tree_does_not_end_where_one_penalty_would_end_it() -> None:
+    sooner = 0
+    for seed in (1, 2):
+        t = translator(seed, end=3.0)
+        explorer = of(t, "a b c")
+        src = torch.tensor([[*t.source_text.encode("a b c"), EOS]])[0]
+        for explorer.width in WIDTHS:
+            last = explorer.branches[-1].step
+            assert len(explorer.finished) >= explorer.width or last == LIMIT
+            for penalty in (0.0, 1.0):
+                settings: dict[str, Any] = {"width": explorer.width, "length_penalty": penalty}
+                tree = decoding.tree(t.model, src, src != 0, max_length=LIMIT, **settings)
+                sooner += tree[-1].step < last
+    assert sooner > 2, "else this test sees nothing"
+
+
 def test_a_model_is_left_in_the_mode_it_was_in() -> None:
     t = translator()
     t.model.train()

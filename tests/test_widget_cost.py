@@ -160,8 +160,11 @@ def test_lines_are_dragged(browser: Any) -> None:
             play.page.mouse.down()
             play.page.mouse.move(x + 150, y, steps=4)
             play.page.mouse.up()
-            assert agrees(play).n > at_least
+            there = agrees(play).n
+            assert there > at_least
             play.put(n=4)
+            play.page.mouse.click(x + 150, y)  # beside the line
+            assert play.state()["n"] == there
 
 
 def test_sliders_move_all_three_sizes(browser: Any) -> None:

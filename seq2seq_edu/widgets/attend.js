@@ -155,7 +155,7 @@ function weightBars(view, words, { move, only, enter }) {
       move(i, to ?? ((now) => clamp(round(now + by * (event.shiftKey ? 2 : 1), 2), 0, 1))); // a number, or a change
       return true;
     });
-    const value = svg("text", { x: x(i), class: "s2s-small", "text-anchor": "middle", visibility: step < 24 ? "hidden" : null });
+    const value = svg("text", { x: x(i), class: "s2s-small", "text-anchor": "middle", visibility: step < 28 ? "hidden" : null });
     drawing.append(handle, value);
     return { word, bar, knob, handle, value };
   });

@@ -33,7 +33,7 @@ const STEPPER_WORDS = {
     source: "已读", previous: "上一步", scores: "得分", weights: "权重", context: "上下文", state: "新状态",
     attentional_state: "合并状态", probabilities: "下一个词",
     number: (name, k, n, x) => `${name} 的第 ${k} 个数（共 ${n} 个）：${x}`, at: (name, word, x) => `${word} 的 ${name}：${x}`,
-    below: "小于 0", above: "大于 0：颜色越深，离 0 越远", first: (k, n) => `${n} 个数中的前 ${k} 个`,
+    below: "小于 0", above: "大于 0：颜色越浓，离 0 越远", first: (k, n) => `${n} 个数中的前 ${k} 个`,
     unknown: (words) => `模型从未见过 ${words}，在那里读到的是 <unk>。`,
     begin: ({ y }) => `还没有写出任何词：y₀ 是 ${y}。初始状态 s₀ 来自编码器的最后状态。`,
     said_previous: ({ y, t }) => `上一个词是 ${y}。状态 s${sub(t - 1)} 保存着解码器此刻所知的一切。`,
@@ -208,7 +208,7 @@ function drawStages(place, made, stages, choose) {
   const drawing = view.drawing(across, y, { role: "group", "aria-label": t("stages"), class: across > W ? "s2s-stages s2s-wide" : "s2s-stages" });
   const label = (name) => [
     svg("text", { x: edge + 8, y: middle(name) + (name === "source" ? 4 : -1), class: "s2s-symbol" }, formula(SYMBOLS[name], svg)),
-    name !== "source" && svg("text", { x: edge + 8, y: middle(name) + 13, class: "s2s-small s2s-grey" }, t(name)),
+    name !== "source" && svg("text", { x: edge + 8, y: middle(name) + 14.5, class: "s2s-small s2s-grey" }, t(name)),
   ].filter(Boolean);
   const tabs = stages.map((stage) => svg("g", { role: "tab", "aria-label": t(stage), "aria-controls": place.id, "data-key": `stage-${stage}`, onclick: () => choose(stage) },
     svg("rect", { x: edge, y: places[stage].y, width: across - edge - 2, height: places[stage].tall, rx: 5 }), ...label(stage)));
