@@ -19,7 +19,8 @@ NUMBER = re.compile(
 )
 IMAGE = re.compile(r"<img\b[^>]*\bsrc=[\"']data:[^>]*>")
 ALT = re.compile(r"\balt=\"([^\"]*)\"")
-WIDGET = "application/vnd.jupyter.widget-view+json"
+PACKED = re.compile(r"[A-Za-z0-9+/=]{100,}")
+STATE = re.compile(r'\bdata-state="([^"]*)"')  # of a widget, in the output that stands for it
 
 
 class Output(str):
@@ -66,19 +67,25 @@ def figure_text(text: str) -> str:
     return IMAGE.sub(lambda match: "image: " + "".join(ALT.findall(html.unescape(match[0]))), text)
 
 
+def split_states(text: str) -> tuple[str, list[str]]:
+    """Return the text without the states of its widgets, and those states.
+
+    A state has no blank for a hundred thousand characters: patterns for paths and times have nothing to find
+    in it, and would look for minutes. Numbers packed as bytes differ in their last bits between machines, and
+    so in their letters: tests of the widgets judge them.
+    """
+    states = [PACKED.sub("packed", html.unescape(state)) for state in STATE.findall(text)]
+    return STATE.sub("state", text), states
+
+
 def pytest_configure(config: Any) -> None:
     """Make nbval compare as described."""
     plain = plugin.IPyNbCell.sanitize
-    compare = plugin.IPyNbCell.compare_outputs
 
     def sanitize(self: Any, text: Any) -> Any:
-        cleaned = plain(self, figure_text(text) if isinstance(text, str) else text)
-        return Output(cleaned) if isinstance(cleaned, str) else cleaned
-
-    def compare_outputs(self: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:
-        if any(WIDGET in output.get("data", {}) for output in ref):
-            return True  # a widget's state is not in its output
-        return bool(compare(self, test, ref, skip_compare))
+        if not isinstance(text, str):
+            return plain(self, text)
+        bare, states = split_states(figure_text(text))
+        return Output("\n".join([plain(self, bare), *states]))
 
     plugin.IPyNbCell.sanitize = sanitize
-    plugin.IPyNbCell.compare_outputs = compare_outputs

@@ -114,6 +114,14 @@ def test_a_figure_is_its_text() -> None:
     assert nbval_plugin.figure_text(ALT.replace("two", "three")) == "image: three bars"
 
 
+def test_a_widget_is_its_state_and_the_text_of_its_picture() -> None:
+    state = f"{{&quot;e&quot;:[1.5,2],&quot;p&quot;:&quot;{'Ab+/' * 50}&quot;}}"
+    page = f'<div data-widget="x" data-state="{state}">{ALT}</div>'
+    bare, states = nbval_plugin.split_states(nbval_plugin.figure_text(page))
+    assert bare == '<div data-widget="x" state>image: two bars</div>'
+    assert states == ['{"e":[1.5,2],"p":"packed"}']
+
+
 # --- what is refused unseen -------------------------------------------------------------------------------
 
 

@@ -224,7 +224,7 @@ CONTRAST = """(root) => {
     const style = getComputedStyle(element);
     const unseen = !element.checkVisibility({ visibilityProperty: true });
     if (!own || unseen || element.closest(".s2s-live, :has(> :disabled), :disabled")) continue;
-    element.scrollIntoView({ block: "center", inline: "center" }); // what is scrolled away has nothing behind it
+    element.scrollIntoView({ block: "center", inline: "center" }); // nothing lies behind what is out of sight
     const ink = channels(element instanceof SVGElement ? style.fill : style.color);
     const [a, b] = [light(ink), light(behind(element))].sort((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
