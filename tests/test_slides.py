@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 from conftest import load_script
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +96,7 @@ cell_lists = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(cell_lists)
 def test_no_cell_is_lost_and_wishes_are_kept(drawn: list[tuple[str, bool, str]]) -> None:
     cells = [
@@ -161,6 +162,12 @@ def test_formulas_are_marked_and_dollars_in_code_are_not() -> None:
     assert r'<span class="math display">\[\frac{a}{b}\]</span>' in made
     assert '<div class="scroll"><table>' in made and made.count('class="math') == 3
     assert 'class="math' not in pieces(code("'$x$'", printed("$x$")))["o"]
+
+
+def test_punctuation_stays_with_its_formula() -> None:
+    made = pieces(text("so ($x_1$), $y$ and $z$."))["t"]
+    tied = re.findall(r'<span class="tied">(.*?</span>[^<]*)</span>', made)
+    assert tied == [r'(<span class="math">\(x_1\)</span>),', r'<span class="math">\(z\)</span>.']
 
 
 def test_links_lead_to_slides_to_the_site_or_nowhere() -> None:
@@ -265,7 +272,7 @@ def test_pages_ask_for_nothing_elsewhere(tmp_path: Path) -> None:
         made = (tmp_path / "out" / page).read_text(encoding="utf-8")
         loaded = re.findall(r'<(?:script|link|img)[^>]*?(?:src|href)="([^"]+)"', made)
         assert loaded and all(place == "data:," or (tmp_path / "out" / place).is_file() for place in loaded)
-        assert r'is <span class="math">\(1 &lt; 2\)</span>?' in made
+        assert r'<span class="math">\(1 &lt; 2\)</span>?</span>' in made
     assert '<aside class="notes"><p>say this</p>' in made and made.count("say this") == 1
     style = (tmp_path / "out" / "static" / "slides.css").read_text(encoding="utf-8")
     fonts = re.findall(r'url\("([^"]+)"\)', style)

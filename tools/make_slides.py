@@ -63,7 +63,7 @@ def read(path: Path, html: Html) -> Deck:
         If it has no title, or a cell has a slide type that does not exist.
     """
     notebook: Any = nbformat.read(path, as_version=4)
-    first = notebook.cells[0] if notebook.cells else None
+    first: Any = notebook.cells[0] if notebook.cells else None
     level, heading, text = split_heading(first.source) if first else (0, "", "")
     if level != 1 or first.cell_type != "markdown":
         raise SlidesError(f"{path.name} has no title: its first cell should begin with '# 01 · Title'")

@@ -18,6 +18,7 @@ from slide_cells import Slide, asked, draws, imports, split_heading
 
 PREFERRED = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 PLUMBING = re.compile(r"^# NBVAL_\w+\n")  # says to a test, not to a class, how to compare the result
+IN_LINE = re.compile(r'(\(?)(<span class="math">\\\(.*?\\\)</span>)([.,;:?!)]*)', re.DOTALL)
 LONG = 10  # lines of an error message that are shown; the rest is folded
 
 
@@ -62,6 +63,7 @@ class Html:
     def text(self, source: str) -> str:
         """Return Markdown as HTML; an answer opens one key later."""
         made = str(MarkdownWithMath(renderer=Renderer(self.links)).render(source))
+        made = IN_LINE.sub(tied, made)
         return re.sub(r"<details>", '<details class="fragment unfold">', made)
 
     def inline(self, source: str) -> str:
@@ -123,6 +125,11 @@ class Html:
         if kind == "text/markdown":
             return f"<div>{self.text(value)}</div>"
         return f'<pre class="value">{ansi2html(value)}</pre>'
+
+
+def tied(formula: re.Match[str]) -> str:
+    """Keep a formula and the punctuation beside it on one line."""
+    return f'<span class="tied">{formula[0]}</span>' if formula[1] or formula[3] else formula[0]
 
 
 def add(areas: list[dict[str, Any]], kind: str, made: str) -> None:

@@ -249,7 +249,7 @@ function leave(event) {
 
 function fitContents() {
   const list = document.querySelector(".cover nav ol");
-  for (let size = 21; size > 13 && list.offsetHeight > 560; size -= 0.5) list.style.fontSize = `${size}px`;
+  for (let size = 21; size > 13 && list.offsetHeight > 590; size -= 0.5) list.style.fontSize = `${size}px`;
 }
 
 async function arrangeAll() {
