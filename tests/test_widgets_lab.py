@@ -14,6 +14,7 @@ import pytest
 from conftest import load_script
 from lab_page import NotebookPage, noted, until
 from lab_server import TOKEN, Server, jupyter  # noqa: F401  (a fixture)
+from widget_page import playing
 
 from seq2seq_edu.widgets import SoftmaxExplorer
 from seq2seq_edu.widgets.base import WIDGETS
@@ -281,6 +282,22 @@ def look_at_the_dark_theme(page: NotebookPage, names: list[str]) -> None:
         page.page.wait_for_function(f"document.querySelector('.s2s') && {dark}")
     finally:
         page.command("apputils:change-theme", theme="JupyterLab Light")
+
+
+def test_drawn_first_and_put_on_a_dark_page_later(browser: Any) -> None:
+    with playing(browser, SoftmaxExplorer([2.0, 0.0, 1.0])) as play:
+        script = """async (module) => {
+          const el = document.createElement("div");
+          const file = new Blob([module], { type: "text/javascript" });
+          const { default: widget } = await import(URL.createObjectURL(file));
+          widget.render({ el, model: document.querySelector("div.s2s-widget").model });
+          const page = document.createElement("section");
+          page.style = "width: 640px; background: #111111"; // as wide as it was drawn
+          page.append(el);
+          document.body.append(page);
+        }"""
+        play.page.evaluate(script, SoftmaxExplorer._esm)
+        play.page.wait_for_function("document.querySelector('section .s2s').dataset.dark === ''")
 
 
 def test_the_measure_of_contrast_finds_what_is_faint(browser: Any) -> None:
