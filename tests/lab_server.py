@@ -96,6 +96,8 @@ def start(scratch: Path, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
     command += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
+    command += ["--MappingKernelManager.cull_idle_timeout=600", "--MappingKernelManager.cull_interval=60"]
+    command += ["--ServerApp.shutdown_no_activity_timeout=600"]  # if the tests are killed and nobody ends it
     with open(scratch / "server.log", "wb") as log:
         process = subprocess.Popen(
             command, env=environment(scratch), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
