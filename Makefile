@@ -41,6 +41,7 @@ test: setup
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest  # small arrays: threads only wait for each other
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	.venv/bin/lint-imports
 	$(RUN) tools/check_notebooks.py
 
 # What a target needs more is passed on to its set-up.

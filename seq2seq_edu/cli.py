@@ -12,14 +12,17 @@ from typing import Any
 
 import torch
 
-from seq2seq_edu import __version__, bench, doctor, parallel, recipes, runs
-from seq2seq_edu.checkpoints import Checkpoint, load_checkpoint, write_whole
+from seq2seq_edu import __version__, doctor
+from seq2seq_edu.bench import table
+from seq2seq_edu.bench.styles import SHAPES
+from seq2seq_edu.decoding import Translator, find_pair
+from seq2seq_edu.decoding.search_tree import check_search
+from seq2seq_edu.decoding.translator import PICTURES, draw
+from seq2seq_edu.experiments import recipes, runs
+from seq2seq_edu.files import write_whole
 from seq2seq_edu.grading import commands as grading
-from seq2seq_edu.modules import ATTENTIONS
-from seq2seq_edu.search_tree import check_search
-from seq2seq_edu.training import pick_device
-from seq2seq_edu.transformer import TransformerConfig
-from seq2seq_edu.translator import PICTURES, Translator, draw, find_pair
+from seq2seq_edu.models import ATTENTIONS, TransformerConfig
+from seq2seq_edu.training import Checkpoint, load_checkpoint, parallel, pick_device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,7 +187,7 @@ def _describe_bench(command: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
     add(
         "--shape",
-        choices=tuple(bench.SHAPES),
+        choices=tuple(SHAPES),
         default="tutorial",
         help="whose model: tutorial is a bi-GRU with a wide output layer, pytorch and d2l a uni-GRU with "
         "output from the state, default what this package trains (default: tutorial)",
@@ -352,10 +355,10 @@ def _bench(options: argparse.Namespace) -> int:
     """Print the table of speeds and memory."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1; got {options.rounds}")
-    table = bench.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
-    print(bench.render(table))
+    found = table.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
+    print(table.render(found))
     if options.record is not None:
-        write_whole(options.record, (json.dumps(table, indent=1) + "\n").encode())
+        write_whole(options.record, (json.dumps(found, indent=1) + "\n").encode())
     return 0
 
 

@@ -133,7 +133,7 @@ def check_data(data_dir: str | Path | None = None) -> Finding:
     Parameters
     ----------
     data_dir : path or None
-        As for :func:`seq2seq_edu.corpora.data_folder`.
+        As for :func:`seq2seq_edu.data.corpora.data_folder`.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def check_data(data_dir: str | Path | None = None) -> Finding:
         Ok, with a note, if files are still to be downloaded; not ok if one is not the published file.
     """
     try:
-        corpora = importlib.import_module("seq2seq_edu.corpora")
+        corpora = importlib.import_module("seq2seq_edu.data.corpora")
     except ImportError as error:
         return Finding("data", False, f"cannot look ({error})", REINSTALL)
     folder = corpora.data_folder(data_dir)

@@ -183,9 +183,7 @@ def scaled_dot_score_backward(grad: Array, query: Array, keys: Array) -> tuple[A
     return dot_score_backward(grad / math.sqrt(query.shape[1]), query, keys)
 
 
-def general_score_backward(
-    grad: Array, query: Array, keys: Array, W_a: Array
-) -> tuple[Array, Array, Array]:
+def general_score_backward(grad: Array, query: Array, keys: Array, W_a: Array) -> tuple[Array, Array, Array]:
     r"""Return the gradients for the query, the keys and the matrix of `general_score`.
 
     .. math:: \delta_s = W_a \sum_i \delta_{e_i} h_i, \quad \delta_{h_i} = \delta_{e_i} W_a^\top s, \quad

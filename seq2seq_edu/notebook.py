@@ -16,7 +16,8 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seq2seq_edu import drawing, plots
+from seq2seq_edu import plots
+from seq2seq_edu.plots import parts
 
 
 def start(seed: int = 0) -> None:
@@ -76,7 +77,7 @@ def show(figure: Figure | Axes, alt: str) -> None:
         raise ValueError("alt is empty: say in a sentence what the figure shows, for those who cannot see it")
     whole = _figure_of(figure)
     alt = " ".join(alt.split())
-    image, data, size = drawing.img_tag(whole, alt)
+    image, data, size = parts.img_tag(whole, alt)
     plt.close(whole)
     _display({"text/html": image, "image/png": data, "text/plain": alt}, {"image/png": size})
 

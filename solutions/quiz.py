@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from seq2seq_edu.batching import Vocabulary, make_batch
+from seq2seq_edu.data import Vocabulary, make_batch
 from seq2seq_edu.equations import (
     GRUParams,
     additive_score,
@@ -28,9 +28,8 @@ from seq2seq_edu.equations import (
     gru_step,
     softmax,
 )
-from seq2seq_edu.evaluation import alignment_error_rate, token_accuracy
-from seq2seq_edu.model import ModelConfig, Seq2Seq
-from seq2seq_edu.modules import Encoder
+from seq2seq_edu.metrics import alignment_error_rate, token_accuracy
+from seq2seq_edu.models import Encoder, ModelConfig, Seq2Seq
 
 TITLE = """# What do you think attention does?
 

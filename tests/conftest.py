@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from browser import browser as browser  # the fixture, for every test
 
-from seq2seq_edu import corpora
+from seq2seq_edu.data import corpora
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 FILES = ("multi30k/train.de.gz", "tatoeba/cmn.txt")

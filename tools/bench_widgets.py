@@ -24,8 +24,8 @@ LEAST = 60  # moves
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SETUP = f"""\
 from seq2seq_edu import widgets
-from seq2seq_edu.checkpoints import load_checkpoint
-from seq2seq_edu.translator import Translator
+from seq2seq_edu.training.checkpoints import load_checkpoint
+from seq2seq_edu.decoding.translator import Translator
 
 translator = Translator.of(load_checkpoint({str(ROOT / "checkpoints" / "grammar-additive")!r}))
 sentence = "they saw three birds in the garden last Sunday"
@@ -187,7 +187,7 @@ def record(rows: list[dict[str, Any]], browser: str) -> dict[str, Any]:
     import torch
 
     from seq2seq_edu import __version__
-    from seq2seq_edu.recipes import commit, machine
+    from seq2seq_edu.experiments.recipes import commit, machine
 
     versions = {"seq2seq_edu": __version__, "anywidget": anywidget.__version__, "chromium": browser}
     return {

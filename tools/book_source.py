@@ -14,7 +14,6 @@ from book_landing import exercise_list, landing
 from book_links import Links, launch, write_if_new
 from book_pages import WORDS, Page, list_pages, question_of, read_notebook, site_map
 
-MARKS = re.compile(r"^# NBVAL_\w+\n", re.MULTILINE)  # said to the check of the notebooks, not to a reader
 HEADING = re.compile(r"^(## \S+ [\d.]+ · .+) · (★+ \S+) · (\d+ \S+)$", re.MULTILINE)  # of an exercise
 MARK = "".join(
     f'<rect x="{2 + 7 * column}" y="{2 + 7 * row}" width="6" height="6" rx="1.2"'
@@ -89,8 +88,6 @@ class Source:
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = HEADING.sub(split_heading, self._rewrite(cell["source"], page))
-            else:
-                cell["source"] = MARKS.sub("", cell["source"])
             for output in cell.get("outputs", []):
                 markdown = output.get("data", {}).get("text/markdown")
                 if markdown is not None:

@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seq2seq_edu import corpora
+from seq2seq_edu.data import corpora
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
@@ -100,8 +100,8 @@ def _code_problems(cell: dict[str, Any]) -> Iterator[str]:
     if cell.get("execution_count") is None:
         yield "was never executed" if source.strip() else "is an empty code cell"
     if SKIP.search(source) or "nbval-skip" in tags:
-        yield "is skipped by the check: use NBVAL_IGNORE_OUTPUT and assert a bound"
-    raises = "raises-exception" in tags or "# NBVAL_RAISES_EXCEPTION" in source
+        yield "is skipped by the check: use the tag nbval-ignore-output and assert a bound"
+    raises = "raises-exception" in tags
     for output in cell.get("outputs", []):
         if output.get("output_type") == "error" and not raises:
             yield f"holds the error {output.get('ename')}, and has no tag raises-exception"

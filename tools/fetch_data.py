@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from seq2seq_edu import corpora
+from seq2seq_edu.data import corpora
 
 
 def main() -> int:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import nbformat
 
-from seq2seq_edu.checking import Chapter, load
-from seq2seq_edu.checkpoints import write_whole
-from seq2seq_edu.grading import handout
+from seq2seq_edu.files import write_whole
+from seq2seq_edu.grading import Chapter, handout
+from seq2seq_edu.grading.questions import load
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,8 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seq2seq_edu import recipes, records, runs
-from seq2seq_edu.checkpoints import load_checkpoint, save_checkpoint, write_whole
+from seq2seq_edu.experiments import recipes, records, runs
+from seq2seq_edu.files import write_whole
+from seq2seq_edu.training import load_checkpoint, save_checkpoint
 
 CARD = """# {source} to {target}: a small translation model
 

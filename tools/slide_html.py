@@ -17,7 +17,6 @@ from pygments.formatters import HtmlFormatter
 from slide_cells import Slide, asked, draws, imports, split_heading
 
 PREFERRED = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
-PLUMBING = re.compile(r"^# NBVAL_\w+\n")  # says to a test, not to a class, how to compare the result
 IN_LINE = re.compile(r'(\(?)(<span class="math">\\\(.*?\\\)</span>)([.,;:?!)]*)', re.DOTALL)
 LONG = 10  # lines of an error message that are shown; the rest is folded
 
@@ -72,7 +71,7 @@ class Html:
 
     def code(self, source: str) -> str:
         """Return coloured code."""
-        shown = re.sub(r"\n{3,}", "\n\n", PLUMBING.sub("", source))  # a slide has no room for two empty lines
+        shown = re.sub(r"\n{3,}", "\n\n", source)  # a slide has no room for two empty lines
         coloured = highlight(shown, self.lexer, self.formatter)
         return f"<pre class=code><code>{coloured.rstrip()}</code></pre>"
 

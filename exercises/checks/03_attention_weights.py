@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
-chapter = Chapter("03_attention_weights", hides=("equations", "gradients", "modules", "model", "transformer"))
+chapter = Chapter("03_attention_weights", hides=("equations", "gradients", "models"))
 
 # 3.1
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
 chapter = Chapter(
     "04_context_vector",
-    hides=("equations", "gradients", "modules", "model", "transformer", "cuda"),
+    hides=("equations", "gradients", "models", "training"),
 )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
-chapter = Chapter("06_debug_the_listing", hides=("equations", "gradients", "modules", "model", "transformer"))
+chapter = Chapter("06_debug_the_listing", hides=("equations", "gradients", "models"))
 
 
 def draw(s, *shape):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from seq2seq_edu.checking import Chapter
-from seq2seq_edu.checkpoints import write_whole
+from seq2seq_edu.files import write_whole
 from seq2seq_edu.grading import gradebook, intake, report
 from seq2seq_edu.grading.gradebook import Row
 from seq2seq_edu.grading.intake import Problem, Submission
 from seq2seq_edu.grading.judge import Result
+from seq2seq_edu.grading.questions import Chapter
 
 GRADES, SHARD = "grades.csv", "shard.txt"
 KINDS = ("html", "md")  # of feedback

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from seq2seq_edu import __version__
-from seq2seq_edu.checking import load
 from seq2seq_edu.grading import batch, handout, intake, judge, sandbox
 from seq2seq_edu.grading.gradebook import Row
+from seq2seq_edu.grading.questions import load
 
 CHECKS = Path(__file__).resolve().parents[2] / "solutions" / "checks"
 

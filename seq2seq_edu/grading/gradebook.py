@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from seq2seq_edu.checking import Chapter, Outcome, Question, earned
 from seq2seq_edu.grading.intake import printable, read_table
 from seq2seq_edu.grading.judge import Result
+from seq2seq_edu.grading.questions import Chapter, Outcome, Question, earned
 
 Row = dict[str, str]
 FACTS = ("total", "maximum", "status", "sandbox", "sha256", "seed", "version", "seconds", "notes")

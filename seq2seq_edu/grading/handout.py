@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from seq2seq_edu.checking import edition_name, load
-from seq2seq_edu.checkpoints import write_whole
+from seq2seq_edu.files import write_whole
+from seq2seq_edu.grading.questions import edition_name, load
 
 HIDDEN = re.compile(r"\n*^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$\n*", re.MULTILINE | re.DOTALL)
 GIVEN = re.compile(r"# given, exercise (\d+\.\d+)\n")

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_edu.checking import Chapter, Outcome, earned, run
 from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import LONGEST, Reply, Request
+from seq2seq_edu.grading.questions import Chapter, Outcome, earned, run
 from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
 from seq2seq_edu.grading.watch import Gone, Over, Watch
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from seq2seq_edu.checking import Chapter, Outcome, Question, earned
 from seq2seq_edu.grading.gradebook import Row, by_hand_columns, most_points, outcomes_of
 from seq2seq_edu.grading.intake import printable
+from seq2seq_edu.grading.questions import Chapter, Outcome, Question, earned
 
 if TYPE_CHECKING:
     from seq2seq_edu.grading.judge import Result

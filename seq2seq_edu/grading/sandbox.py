@@ -103,10 +103,14 @@ def _visible(hides: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if str(project) not in LIBRARIES and any(Path(root) in project.parents for root in shown):
         yield "empty", str(project)  # such as /usr/src/app, which came in with /usr
     yield from (("show", path) for path in (*LIBRARIES, str(PACKAGE)))
-    if hides and (PACKAGE / "__pycache__").is_dir():
-        yield "empty", str(PACKAGE / "__pycache__")
-    for module in hides:
-        yield "hide", str(PACKAGE / f"{module}.py")
+    for place in (PACKAGE.joinpath(*module.split(".")) for module in hides):
+        if place.is_dir():
+            yield "empty", str(place)
+        else:
+            yield "hide", str(place.with_suffix(".py"))
+    for cache in sorted({PACKAGE.joinpath(*module.split(".")).parent / "__pycache__" for module in hides}):
+        if cache.is_dir():
+            yield "empty", str(cache)
 
 
 def _nobody(bwrap: str) -> Iterator[str]:

@@ -127,7 +127,7 @@ def _library(tree: ast.AST, hides: tuple[str, ...]) -> Iterator[str]:
         module = getattr(node, "module", None) or ""
         names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
         for imported in (module, *names, *(f"{module}.{name}" for name in names)):
-            if imported.startswith("seq2seq_edu.") and imported.split(".")[1] in hides:
+            if any(f"{imported}.".startswith(f"seq2seq_edu.{hidden}.") for hidden in hides):
                 yield f"imports {imported}"
 
 

@@ -10,14 +10,14 @@ import traitlets
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from seq2seq_edu import drawing, plots
-from seq2seq_edu.special import PAD
+from seq2seq_edu import plots
+from seq2seq_edu.data import PAD
+from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, Widget, tokens
 
 if TYPE_CHECKING:
-    from seq2seq_edu.batching import Text
-    from seq2seq_edu.search_tree import Hypothesis
-    from seq2seq_edu.translator import Translation
+    from seq2seq_edu.data import Text
+    from seq2seq_edu.decoding import Hypothesis, Translation
 
 DIGITS = 6  # of a weight: more cannot be seen, and a page carries them all
 SLACK = 1e-3  # how far from 1 a row may add up
@@ -77,8 +77,8 @@ class AlignmentExplorer(Widget):
         alignment: ArrayLike | None,
         target_tokens: Sequence[str],
         source_tokens: Sequence[str],
-        gold: Collection[drawing.Link] | None = None,
-        possible: Collection[drawing.Link] | None = None,
+        gold: Collection[parts.Link] | None = None,
+        possible: Collection[parts.Link] | None = None,
         title: str = "",
         **state: object,
     ) -> None:
@@ -151,12 +151,12 @@ class AlignmentExplorer(Widget):
                 "there are no weights: a model without attention has none to show (its hypotheses have "
                 "alignment None); translate with one that has attention"
             )
-        weights = drawing.checked_weights(self.alignment, self.target_tokens, self.source_tokens)
+        weights = parts.checked_weights(self.alignment, self.target_tokens, self.source_tokens)
         for name in ("gold", "possible"):
             for link in getattr(self, name):
                 if len(link) != 2:
                     raise ValueError(f"{name} has the link {tuple(link)}, expected (step, position)")
-            drawing.checked_links(getattr(self, name), weights.shape, name)
+            parts.checked_links(getattr(self, name), weights.shape, name)
         for name, chosen, count in (("t", self.t, weights.shape[0]), ("i", self.i, weights.shape[1])):
             if not -1 <= chosen < count:
                 raise ValueError(f"{name} is {chosen}, expected 0 to {count - 1}, or -1 for none")
@@ -208,7 +208,7 @@ class AlignmentExplorer(Widget):
         if not odd:
             return ""
         t = min(odd)
-        word, total, more = drawing.visible(self.target_tokens[t]), f"{odd[t]:.3f}", len(odd) - 1
+        word, total, more = parts.visible(self.target_tokens[t]), f"{odd[t]:.3f}", len(odd) - 1
         if self.language == "zh":
             others = f"（另有 {more} 行也是如此）" if more else ""
             return (
@@ -228,13 +228,13 @@ class AlignmentExplorer(Widget):
         ax = plots.heatmap(self.alignment, *words, gold=gold, possible=possible, title=self.title)
         for chosen, labels in ((self.t, ax.get_yticklabels()), (self.i, ax.get_xticklabels())):
             if chosen >= 0:
-                labels[chosen].set_color(drawing.COLOURS[0])
+                labels[chosen].set_color(parts.COLOURS[0])
         return cast(Figure, ax.get_figure())
 
     def describe(self) -> str:
         """Say where each step looked most; of a long sentence, the first twelve steps."""
         weights = np.array(self.alignment)
-        target, source = (list(map(drawing.visible, w)) for w in (self.target_tokens, self.source_tokens))
+        target, source = (list(map(parts.visible, w)) for w in (self.target_tokens, self.source_tokens))
         looks = [(target[t], source[row.argmax()], f"{row.max():.2f}") for t, row in enumerate(weights[:12])]
         m, n = weights.shape
         if self.language == "zh":

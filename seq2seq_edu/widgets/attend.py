@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from seq2seq_edu import plots
-from seq2seq_edu.examples import Example
-from seq2seq_edu.special import EOS
+from seq2seq_edu.data import EOS, Example
 from seq2seq_edu.widgets.base import Numbers, Widget
 
 if TYPE_CHECKING:
-    from seq2seq_edu.translator import Translator
+    from seq2seq_edu.decoding import Translator
     from seq2seq_edu.widgets.forced import Turn
 
 SLACK = 1e-3  # how far from 1 the weights of a step may add up
@@ -60,9 +59,9 @@ class YouAreTheAttention(Widget):
 
     Examples
     --------
-    >>> from seq2seq_edu.batching import Vocabulary
-    >>> from seq2seq_edu.model import ModelConfig, Seq2Seq
-    >>> from seq2seq_edu.translator import Translator
+    >>> from seq2seq_edu.data.batches import Vocabulary
+    >>> from seq2seq_edu.models.recurrent import ModelConfig, Seq2Seq
+    >>> from seq2seq_edu.decoding.translator import Translator
     >>> words = Vocabulary(["a", "b"])
     >>> untrained = Seq2Seq(ModelConfig(6, 6, d_e=3, d_h=4, d_s=5, d_a=2, d_r=3))
     >>> game = YouAreTheAttention.of(Translator(untrained, words, words), "a b")

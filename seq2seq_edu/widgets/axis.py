@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from seq2seq_edu import drawing, equations, plots
+from seq2seq_edu import equations, plots
+from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, Widget
 
 SOURCES = [["你", "的", "猫", "在", "哪里"], ["你", "好", "吗", "<pad>", "<pad>"]]
@@ -238,7 +239,7 @@ def _finish(ax: Axes, weights: np.ndarray, padding: np.ndarray) -> None:
             written[t * n + i].set(text="nan", color=plots.INK, alpha=1)
     for t, total in enumerate(weights.sum(axis=1) if written else []):
         mark = "✓" if abs(total - 1) < 1e-6 else "✗"
-        colour = plots.INK if mark == "✓" else drawing.BOX
+        colour = plots.INK if mark == "✓" else parts.BOX
         ax.text(n - 0.35, t, f"= {total:.2f} {mark}", va="center", fontsize=10, color=colour)
 
 

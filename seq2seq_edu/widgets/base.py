@@ -20,7 +20,8 @@ import traitlets
 from matplotlib.figure import Figure
 from traitlets import TraitError
 
-from seq2seq_edu import drawing, plots
+from seq2seq_edu import plots
+from seq2seq_edu.plots import parts
 
 FOLDER = Path(__file__).parent
 EXPORT = "export default "  # the last statement of each module
@@ -239,7 +240,7 @@ class Widget(anywidget.AnyWidget):
             with plt.rc_context(), plt.ioff():
                 plots.use_style()
                 figure = self.figure()
-                inside = drawing.img_tag(figure, text)[0]
+                inside = parts.img_tag(figure, text)[0]
                 plt.close(figure)
         packed = html.escape(json.dumps(state, ensure_ascii=False, separators=(",", ":"), default=float))
         note = f'<p class="s2s-note">{PLAY[self.language]}</p>'

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import traitlets
 from matplotlib.figure import Figure
 
-from seq2seq_edu import tree_plot
-from seq2seq_edu.drawing import visible
-from seq2seq_edu.special import EOS, PAD
+from seq2seq_edu.data import EOS, PAD
+from seq2seq_edu.plots import tree
+from seq2seq_edu.plots.parts import visible
 from seq2seq_edu.widgets.base import Widget
 
 if TYPE_CHECKING:
-    from seq2seq_edu.batching import Text
-    from seq2seq_edu.model import EncoderDecoder
+    from seq2seq_edu.data import Text
+    from seq2seq_edu.models import EncoderDecoder
 
 DIGITS = 5  # of a log-probability
 PICTURE = 72  # boxes, about, of the picture without a browser
 STATUS = ("kept", "finished", "pruned")
-Tree = tuple[Sequence[tree_plot.TreeNode], Sequence[str]]  # nodes and the word of each
+Tree = tuple[Sequence[tree.TreeNode], Sequence[str]]  # nodes and the word of each
 
 
 class Ended(NamedTuple):
@@ -160,8 +160,8 @@ class BeamExplorer(Widget):
         """
         import torch
 
-        from seq2seq_edu.model import evaluating
-        from seq2seq_edu.search_tree import check_search, nodes, search
+        from seq2seq_edu.decoding.search_tree import check_search, nodes, search
+        from seq2seq_edu.models import evaluating
 
         ids = source_text.encode(sentence)
         src = torch.tensor([[*ids, EOS]], device=next(model.parameters()).device)
@@ -261,7 +261,7 @@ class BeamExplorer(Widget):
         if last > most:
             branches = [node for node in branches if node.step <= most]
             title += f", {most} of {last} steps"
-        ax = tree_plot.beam_tree(branches, [node.token for node in branches], pruned=1, title=title)
+        ax = tree.beam_tree(branches, [node.token for node in branches], pruned=1, title=title)
         return cast(Figure, ax.get_figure())
 
     def describe(self) -> str:
@@ -287,9 +287,7 @@ def _pair(trees: Mapping[int, Tree], width: int) -> Tree:
     return tree
 
 
-def _packed(
-    width: int, nodes: Sequence[tree_plot.TreeNode], tokens: Sequence[str], pruned: int
-) -> dict[str, Any]:
+def _packed(width: int, nodes: Sequence[tree.TreeNode], tokens: Sequence[str], pruned: int) -> dict[str, Any]:
     """Write a tree as short lists, without the worse pruned ones of each step; refuse what is no tree."""
     name = f"the tree of width {width}"
     if not nodes or nodes[0].parent is not None:
@@ -314,7 +312,7 @@ def _packed(
     return {"width": int(width), "nodes": short}
 
 
-def _parents(name: str, nodes: Sequence[tree_plot.TreeNode]) -> list[int]:
+def _parents(name: str, nodes: Sequence[tree.TreeNode]) -> list[int]:
     """Return the parent of each node but the root, or say what is wrong with one."""
     parents = []
     for k, node in enumerate(nodes[1:], start=1):

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from traitlets import TraitError
 
-from seq2seq_edu import plots, records
+from seq2seq_edu import plots
+from seq2seq_edu.experiments import records
 from seq2seq_edu.widgets.base import Widget
 
 Counts = dict[str, dict[str, int]]
@@ -62,7 +63,7 @@ def products(n: int, m: int, d: int) -> Counts:
     counts : dict of dicts
         ``step`` and ``sentence`` without attention (``none``), with ``additive`` and with ``dot``; ``layer``
         over n positions: ``recurrent``, ``self_attention``, ``transformer``. The output layer is left out: it
-        is the same for all. The counts are those of :mod:`seq2seq_edu.bench_machine`; a test compares them.
+        is the same for all. The counts are those of :mod:`seq2seq_edu.bench.machine`; a test compares them.
 
     Examples
     --------

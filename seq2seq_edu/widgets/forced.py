@@ -14,12 +14,9 @@ import torch
 from numpy.typing import DTypeLike
 from torch import Tensor
 
-from seq2seq_edu.decoding import greedy
-from seq2seq_edu.examples import Example
-from seq2seq_edu.model import BOS, PAD, ModelConfig, Seq2Seq, evaluating
-from seq2seq_edu.modules import Attention
-from seq2seq_edu.search_tree import next_log_probs
-from seq2seq_edu.translator import Translator
+from seq2seq_edu.data import BOS, PAD, Example
+from seq2seq_edu.decoding import Translator, greedy, next_log_probs
+from seq2seq_edu.models import Attention, ModelConfig, Seq2Seq, evaluating
 from seq2seq_edu.widgets.recording import LONGEST, read, suitable, unknown
 
 MOST = 200_000  # parameters of a decoder that a page can carry, 0.5 MB
@@ -38,7 +35,7 @@ class GivenAttention(Attention):
 
     Examples
     --------
-    >>> from seq2seq_edu.modules import Memory
+    >>> from seq2seq_edu.models.attention import Memory
     >>> states, given = torch.tensor([[[4.0], [8.0]]]), torch.tensor([[0.25, 0.75]])
     >>> memory = Memory(states, given, given == given, states[:, -1])
     >>> GivenAttention("previous")(torch.zeros(1, 3), memory)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.batching import pad
-from seq2seq_edu.model import BOS, EOS, PAD, UNK, Seq2Seq, evaluating
-from seq2seq_edu.search_tree import next_log_probs
-from seq2seq_edu.translator import Translator
+from seq2seq_edu.data import BOS, EOS, PAD, UNK, pad
+from seq2seq_edu.decoding import Translator, next_log_probs
+from seq2seq_edu.models import Seq2Seq, evaluating
 
 WIDTH = 48  # numbers of a vector that are kept: more would be cells too narrow to see
 LONGEST = 60  # source tokens, and target tokens, of a recording

@@ -15,7 +15,7 @@ from seq2seq_edu import plots
 from seq2seq_edu.widgets.base import Widget
 
 if TYPE_CHECKING:
-    from seq2seq_edu.translator import Translator
+    from seq2seq_edu.decoding import Translator
 
 STAGES = {
     "bahdanau": ("previous", "scores", "weights", "context", "state", "probabilities"),

@@ -3,16 +3,15 @@
 import numpy as np
 import torch
 
-from seq2seq_edu import grammar, grammar_lexicon
-from seq2seq_edu.batching import Vocabulary, pad
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
-from seq2seq_edu.grammar_meaning import NounPhrase, Sentence
+from seq2seq_edu.data import Vocabulary, grammar, pad
+from seq2seq_edu.data.grammar import NounPhrase, Sentence, lexicon
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
 PAD, BOS, EOS = 0, 1, 2
 
 chapter = Chapter(
     "07_train_and_look",
-    hides=("cuda", "decoding", "equations", "evaluation", "gradients", "recipes", "training", "translator"),
+    hides=("training", "decoding", "equations", "metrics", "gradients", "experiments"),
 )
 
 loss = chapter.question(
@@ -391,13 +390,13 @@ toy = chapter.question(
 TIMES = ("yesterday", "yesterday morning", "yesterday afternoon", "now", "tomorrow", "tomorrow morning")
 VERBS = [
     verb
-    for verb in grammar_lexicon.VERBS
-    if verb.base in ("read", "buy", "find", "sing", "write") and verb.objects[0] in grammar_lexicon.THINGS
+    for verb in lexicon.VERBS
+    if verb.base in ("read", "buy", "find", "sing", "write") and verb.objects[0] in lexicon.THINGS
 ]
-WHO = [NounPhrase(who) for who in grammar_lexicon.PRONOUNS] + [
+WHO = [NounPhrase(who) for who in lexicon.PRONOUNS] + [
     NounPhrase(who, which)
-    for who in grammar_lexicon.PEOPLE[:4]
-    for which in (grammar_lexicon.THE, grammar_lexicon.THIS)
+    for who in lexicon.PEOPLE[:4]
+    for which in (lexicon.THE, lexicon.THIS)
 ]
 
 
@@ -409,9 +408,9 @@ def draw_sentence(rng):
 
     verb = choose(VERBS)
     tense = choose(verb.tenses)
-    what = NounPhrase(choose(verb.objects), choose(grammar_lexicon.NUMBERS))
+    what = NounPhrase(choose(verb.objects), choose(lexicon.NUMBERS))
     where = choose([*verb.places, *[None] * len(verb.places)])
-    when = choose([None, *(time for time in grammar_lexicon.TIMES[tense] if time[0] in TIMES)])
+    when = choose([None, *(time for time in lexicon.TIMES[tense] if time[0] in TIMES)])
     return grammar.translate(Sentence(choose(WHO), verb, tense, what, where, when))
 
 
@@ -451,7 +450,7 @@ def new_sentences_come_out_right(s):
 ### BEGIN HIDDEN TESTS
 @toy.check(points=3, hint="alone, on other sentences, BLEU is below 90 or AER above 0.20", hidden=True)
 def alone_and_in_the_right_places(s):
-    from seq2seq_edu.evaluation import bleu, corpus_alignment
+    from seq2seq_edu.metrics import bleu, corpus_alignment
 
     known, new, examples, (source_text, target_text) = lesson(s.rng)
     model = s.new.Translator(len(source_text), len(target_text))

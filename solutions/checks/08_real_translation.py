@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
 chapter = Chapter(
     "08_real_translation",
-    hides=("corpora", "evaluation", "subwords", "equations", "gradients", "modules", "model", "transformer"),
+    hides=("data.corpora", "metrics", "data.subwords", "equations", "gradients", "models"),
 )
 
 # ---------------------------------------------------------------------------------------------------- 8.1

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from seq2seq_edu.checking import Chapter, expect, expect_close, expect_shape
+from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
 
 chapter = Chapter(
     "10_making_it_fast",
-    hides=("batching", "decoding", "training", "equations", "gradients", "modules", "model", "transformer"),
+    hides=("data.batches", "decoding", "training", "equations", "gradients", "models"),
 )
 
 # --------------------------------------------------------------------------------------------------- 10.1

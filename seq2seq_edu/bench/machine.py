@@ -1,0 +1,211 @@
+"""What a machine can do at most, and what a model asks of it: two peaks, and work counted by formula.
+
+Work is counted in FLOPs of matrix products, two for each multiplication with its addition; tanh, softmax and
+the optimiser are left out, as usual. Dividing FLOPs by bytes gives the arithmetic intensity of a roofline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from seq2seq_edu.models import ModelConfig
+
+SIDE = 1024  # of the square matrices whose product is timed
+FLOAT = 4  # bytes
+
+
+class Peak(NamedTuple):
+    """Best rates measured: FLOPs a second of matrix products in both precisions, bytes a second moved."""
+
+    flops_fp32: float
+    flops_bf16: float
+    bytes_per_second: float
+
+
+def peak(device: torch.device | str = "cpu", seconds: float = 0.4) -> Peak:
+    """Measure how fast this PyTorch multiplies matrices and moves memory here, with its present threads.
+
+    The product is of two square matrices, in float32 and in bfloat16; the move copies 128 MB, more than a
+    cache holds (each byte is read and written, and counts twice). A model smaller than the last cache may
+    read its parameters faster than that.
+
+    Parameters
+    ----------
+    device : device
+        Where to measure.
+    seconds : float
+        How long to repeat each of the three, after one go that is not counted; the fastest go counts.
+
+    Returns
+    -------
+    peak : Peak
+        FLOPs a second, FLOPs a second, bytes a second.
+
+    Raises
+    ------
+    ValueError
+        If ``seconds`` is not positive.
+
+    References
+    ----------
+    Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds must be positive; got {seconds}")
+    device = torch.device(device)
+    source = torch.rand(2**25, device=device)
+    target = torch.empty_like(source)
+    moved = 2 * source.numel() * FLOAT
+    with torch.no_grad():
+        return Peak(
+            2 * SIDE**3 / _fastest(_product(torch.float32, device), device, seconds),
+            2 * SIDE**3 / _fastest(_product(torch.bfloat16, device), device, seconds),
+            moved / _fastest(lambda: target.copy_(source), device, seconds),
+        )
+
+
+def _product(dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
+    """Make two square matrices; return what multiplies them."""
+    a, b = torch.rand(2, SIDE, SIDE, device=device).to(dtype)
+    out = torch.empty_like(a)
+    return lambda: torch.mm(a, b, out=out)
+
+
+def _fastest(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Repeat some work for a while; return the seconds of the fastest go."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    times: list[float] = []
+    work()
+    while sum(times) < seconds or len(times) < 3:
+        wait()
+        start = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int]:
+    """Count the work of one decoder step (attention, GRU, vocabulary) for a batch, and the bytes it moves.
+
+    Each parameter is read once whatever the batch, each sentence's keys and values once; activations go in
+    and out once. So FLOPs grow with the batch and bytes hardly do: that is why batches are fast.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The model; its sizes alone matter.
+    batch : int
+        Sentences decoded together, B.
+    n : int
+        Source tokens of each.
+
+    Returns
+    -------
+    flops, bytes : int
+        Of matrix products; in float32. The least that a step can move: intermediate results that a kernel
+        writes and another reads back are not counted.
+
+    Raises
+    ------
+    ValueError
+        If ``batch`` or ``n`` is below 1.
+
+    Examples
+    --------
+    Of a model with widths of 1: W_a and v_a take 1 + n products, the context n, the GRU's two matrices
+    3 · 2 + 3 · 1, the vocabulary 3 · 5 from [state; context; embedding].
+
+    >>> tiny = ModelConfig(5, 5, d_e=1, d_h=1, d_s=1, d_a=1, readout="wide", bidirectional=False)
+    >>> flops, moved = decoder_step_cost(tiny, batch=1, n=2)
+    >>> flops == 2 * (1 + 2 + 2 + 9 + 15)
+    True
+
+    References
+    ----------
+    Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785.
+    """
+    if batch < 1 or n < 1:
+        raise ValueError(f"a step needs at least one sentence of one token; got batch={batch}, n={n}")
+    c = config
+    query, context, keys = _attention(c)
+    matrices = query + _gru(_decoder_input(c), c.d_s) + _readout(c)
+    biases = 6 * c.d_s + (c.d_r if c.readout == "narrow" else 0) + c.target_vocab
+    v_a = c.d_a if c.attention == "additive" else 0
+    flops = 2 * batch * (matrices + n * context)
+    seen = n * (keys + c.d_h) if c.attention != "none" else c.d_h  # floats of the source, a sentence
+    if c.attention == "dot":
+        seen = n * c.d_h  # keys are the values
+    activations = c.d_e + 2 * c.d_s + c.d_h + c.target_vocab
+    return flops, FLOAT * (matrices + biases + v_a + batch * (seen + activations))
+
+
+def training_flops(config: ModelConfig, lengths: Sequence[tuple[int, int]]) -> int:
+    """Count what one training step must multiply: keys once, real positions only, backward twice forward.
+
+    Every path of ``bench`` computes this function, so every path is counted with this number: work at
+    padding, or repeated at each step, is no work done.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The model.
+    lengths : sequence of (n, m)
+        Real tokens of each pair, bos or eos included, as the model reads and writes them.
+
+    Returns
+    -------
+    flops : int
+        Of matrix products, forward and backward.
+
+    Examples
+    --------
+    Widths of 1, vocabulary of 5, one pair of two and one tokens: encoder 2 · (3 + 3), W_s 1, keys 2, then
+    one decoder step of 29 products (see :func:`decoder_step_cost`).
+
+    >>> tiny = ModelConfig(5, 5, d_e=1, d_h=1, d_s=1, d_a=1, readout="wide", bidirectional=False)
+    >>> training_flops(tiny, [(2, 1)]) == 3 * 2 * (12 + 1 + 2 + 29)
+    True
+
+    References
+    ----------
+    Chowdhery et al. (2022), arXiv:2204.02311, appendix B ("model FLOPs utilization").
+    """
+    c = config
+    query, context, _ = _attention(c)
+    directions = 2 if c.bidirectional else 1
+    source = directions * _gru(c.d_e, c.d_h // directions)
+    projected = {"additive": c.d_a, "scaled": c.d_a, "general": c.d_s}  # keys, if they are made at all
+    source += c.d_h * projected.get(c.attention, 0)
+    target = query + _gru(_decoder_input(c), c.d_s) + _readout(c)
+    products = sum(c.d_h * c.d_s + n * source + m * target + n * m * context for n, m in lengths)
+    return 3 * 2 * products
+
+
+def _gru(d_in: int, d_out: int) -> int:
+    """Count the multiplications of one GRU step: three gates, from the input and from the state."""
+    return 3 * d_out * (d_in + d_out)
+
+
+def _decoder_input(c: ModelConfig) -> int:
+    """Return the width of what the decoder's GRU reads: the context too in Bahdanau's order."""
+    return c.d_e + (c.d_h if c.attention in ("additive", "none") else 0)
+
+
+def _readout(c: ModelConfig) -> int:
+    """Count the multiplications from the decoder to the vocabulary, for one token."""
+    joined = c.d_s if c.readout == "state" else c.d_s + c.d_h + c.d_e
+    if c.readout == "narrow":
+        return joined * c.d_r + c.d_r * c.target_vocab
+    return joined * c.target_vocab
+
+
+def _attention(c: ModelConfig) -> tuple[int, int, int]:
+    """Return multiplications of one query alone, of one query with one key, and the width of a key."""
+    width = {"additive": c.d_a, "scaled": c.d_a, "general": c.d_s, "dot": c.d_h, "none": 0}[c.attention]
+    query = c.d_s * c.d_a if c.attention in ("additive", "scaled") else 0
+    return query, (width + c.d_h if width else 0), width

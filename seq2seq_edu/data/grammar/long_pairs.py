@@ -1,0 +1,132 @@
+"""Long sentences of the small English-Chinese grammar, up to sixty words: clauses joined to one another.
+
+The task for which attention was made: everything that is said must be kept until it is translated, and the
+number of words grows while a fixed vector does not. Clauses are joined in two ways:
+
+* one after the other, with ", and" (， 而), ", but" (， 但是) or ";" (；), in the same order in Chinese;
+* with "after", and then they change places: "she sang the song after I fed the dog" is in Chinese
+  我 喂 了 那 只 狗 以后 ， 她 唱 了 那 首 歌.
+
+Nouns and verbs may come again in another clause, so a word alone does not tell where to look.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+from seq2seq_edu.data.examples import Example, check_count
+from seq2seq_edu.data.grammar.meaning import Sentence, draw
+from seq2seq_edu.data.grammar.pairs import Phrase, Token, Word, link, say
+
+JOINTS = ((", and", "， 而"), (", but", "， 但是"), (";", "；"))
+ROOM = 8  # words: a joint and a clause of six or seven, of which there are many
+_RELATIVE = 0.3  # the chance of a relative clause, as in the short sentences
+_AFTER = 0.3  # the chance that a clause in the past gets another one with "after"
+
+
+def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: int = 60) -> list[Example]:
+    """Draw sentences whose lengths are uniform over a range, with their translations and gold links.
+
+    Parameters
+    ----------
+    count : int
+        How many. They are drawn independently, so a short one may come up twice.
+    seed : int
+        The same seed and arguments give the same list.
+    min_length, max_length : int
+        English words (a comma is one), both included. Every length is equally likely.
+
+    Returns
+    -------
+    examples : list of Example
+        Source English, target Chinese, both in words. The same source always has the same target, and every
+        target word has a link. Sure: words that mean the same. The comma after 以后 is possible only.
+
+    Raises
+    ------
+    ValueError
+        If `count` is negative or the lengths are not 5 <= min <= max.
+
+    Examples
+    --------
+    >>> [len(example.source) for example in long_sentences(3, seed=0, min_length=23, max_length=23)]
+    [23, 23, 23]
+
+    References
+    ----------
+    Written for this course, after the sentences of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
+    Taught in: real_translation.
+    """
+    check_count(count)
+    if not 5 <= min_length <= max_length:
+        raise ValueError(
+            f"expected 5 <= min_length <= max_length, got min_length={min_length} and "
+            f"max_length={max_length}: sentences of fewer than five words are too few"
+        )
+    rng = random.Random(seed)
+    waiting: deque[Phrase] = deque(maxlen=100)
+    return [link(_fill(rng, rng.randint(min_length, max_length), waiting)) for _ in range(count)]
+
+
+def _fill(rng: random.Random, length: int, waiting: deque[Phrase]) -> Phrase:
+    """Join clauses until there are exactly so many English words; those that do not fit wait for the next."""
+    whole = Phrase([], [])
+    while len(whole.english) < length:
+        joint = _joint(rng) if whole.english else Phrase([], [])
+        left = length - len(whole.english) - len(joint.english)
+        place = next((k for k, part in enumerate(waiting) if _fits(part, left)), None)
+        while place is None:
+            waiting.append(_part(rng))
+            place = len(waiting) - 1 if _fits(waiting[-1], left) else None
+        part = waiting[place]
+        del waiting[place]
+        whole = Phrase(
+            whole.english + joint.english + part.english, whole.chinese + joint.chinese + part.chinese
+        )
+    return whole
+
+
+def _fits(part: Phrase, left: int) -> bool:
+    """Whether a clause fills the rest, or leaves enough of it for another one."""
+    return len(part.english) == left or len(part.english) <= left - ROOM
+
+
+def _part(rng: random.Random) -> Phrase:
+    """Draw a clause, or two with "after" between them."""
+    main = draw(rng, _RELATIVE)
+    if main.tense != "past" or main.object.relative or rng.random() >= _AFTER:
+        return say(main)  # "the letter that I wrote after ..." would be when I wrote it
+    before = draw(rng, _RELATIVE)
+    while before.tense != "past" or not before.subject.is_definite:
+        before = draw(rng, _RELATIVE)
+    return after(main, before)
+
+
+def after(main: Sentence, before: Sentence) -> Phrase:
+    """Say "she sang the song after I fed the dog": 我 喂 了 那 只 狗 以后 ， 她 唱 了 那 首 歌.
+
+    Parameters
+    ----------
+    main, before : Sentence
+        What was done, and what had been done before it. Their times are left out: "after" tells the time.
+
+    Returns
+    -------
+    phrase : Phrase
+        English with `main` first, Chinese with `before` first.
+
+    References
+    ----------
+    Written for this course. Taught in: real_translation.
+    """
+    late, early, joint = say(main._replace(time=None)), say(before._replace(time=None)), Word("after")
+    between = [Token("以后", sure=(joint,)), Token("，", possible=(joint,))]
+    return Phrase(late.english + [joint] + early.english, early.chinese + between + late.chinese)
+
+
+def _joint(rng: random.Random) -> Phrase:
+    """Draw what stands between two clauses."""
+    english, chinese = rng.choice(JOINTS)
+    words = [Word(text) for text in english.split()]
+    return Phrase(words, [Token(c, sure=(w,)) for c, w in zip(chinese.split(), words, strict=True)])

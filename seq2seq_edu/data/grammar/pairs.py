@@ -1,0 +1,276 @@
+"""A small English-Chinese grammar: real reorderings, natural sentences, exact gold alignments.
+
+A sentence is made in two steps. `grammar_meaning` chooses what to say: who does what to what, when and where.
+This file says it in both languages. Each phrase has one short function, which returns its English words and
+its Chinese words, and every Chinese word knows the English words that it translates; so the two orders may
+differ freely and the links are exact. Chinese differs from English in these ways:
+
+* the time comes first, or after a subject that holds a relative clause (before one, it would seem to be
+  the time of that clause);
+* the place comes before the verb: 在 公园 里;
+* a relative clause comes before its noun and ends in 的;
+* a number, 那 or 这 takes the measure word of the noun: 一 封 信, 那 只 猫;
+* the past is 了 after the verb, dropped in "the letter that I wrote" (我 写 的 那 封 信); "is reading" is
+  正在 读, and 正 在 图书馆 里 读 when a place follows; "will" is 要;
+* a subject that is not definite is introduced by 有.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from seq2seq_edu.data.examples import Example, check_count
+from seq2seq_edu.data.grammar.lexicon import Place, Pronoun
+from seq2seq_edu.data.grammar.meaning import NounPhrase, Relative, Sentence, draw
+
+
+def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[Example]:
+    """Draw English sentences with their Chinese translations and gold links.
+
+    Parameters
+    ----------
+    count : int
+        How many. They are drawn independently, so a short one may come up twice.
+    seed : int
+        The same seed and arguments give the same list.
+    relative_clauses : float
+        The chance, 0 to 1, that a noun phrase which may hold a relative clause does hold one. More of them
+        make longer sentences and longer jumps.
+
+    Returns
+    -------
+    examples : list of Example
+        Source English, target Chinese, both in words. The same source always has the same target. Every
+        target word has a link. Sure: words that mean the same. Possible as well: measure words, 有, 了, 的,
+        the word after a place (里, 上), and 正在 with the -ing form.
+
+    Raises
+    ------
+    ValueError
+        If `count` is negative or `relative_clauses` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> (example,) = sentences(1, seed=0)
+    >>> {t for t, i in example.possible} == set(range(len(example.target)))  # every Chinese word has a link
+    True
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
+    check_count(count)
+    if not 0 <= relative_clauses <= 1:
+        raise ValueError(f"relative_clauses is a chance, so it must be 0 to 1, got {relative_clauses}")
+    rng = random.Random(seed)
+    return [translate(draw(rng, relative_clauses)) for _ in range(count)]
+
+
+def translate(sentence: Sentence) -> Example:
+    """Say a sentence in both languages, with the links between the words.
+
+    Parameters
+    ----------
+    sentence : Sentence
+        What to say.
+
+    Returns
+    -------
+    example : Example
+        Source English, target Chinese.
+
+    Examples
+    --------
+    >>> from seq2seq_edu import grammar_lexicon as words
+    >>> _, letter = words.THINGS[:2]
+    >>> read = next(verb for verb in words.VERBS if verb.base == "read" and letter in verb.objects)
+    >>> we, two_letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(letter, words.TWO)
+    >>> example = translate(Sentence(we, read, "past", two_letters, words.PLACES["park"], None))
+    >>> print(*example.source)
+    we read two letters in the park
+    >>> print(*example.target)
+    我们 在 公园 里 读 了 两 封 信
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
+    return link(say(sentence))
+
+
+def link(phrase: Phrase) -> Example:
+    """Turn what is said in both languages into an example: the words, and the links as positions.
+
+    Parameters
+    ----------
+    phrase : Phrase
+        A whole sentence.
+
+    Returns
+    -------
+    example : Example
+        Source English, target Chinese.
+
+    Examples
+    --------
+    >>> hat = Word("hats")
+    >>> example = link(Phrase([Word("two"), hat], [Token("帽子", sure=(hat,))]))
+    >>> example.target, sorted(example.sure)
+    (('帽子',), [(0, 1)])
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
+    position = {word: i for i, word in enumerate(phrase.english)}
+    sure = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.sure}
+    possible = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.possible}
+    return Example(
+        tuple(word.text for word in phrase.english),
+        tuple(token.text for token in phrase.chinese),
+        frozenset(sure),
+        frozenset(sure | possible),
+    )
+
+
+class Word:
+    """One English word where it stands; two "the" of a sentence are two words."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Token(NamedTuple):
+    """One Chinese word and the English words it translates, surely or possibly."""
+
+    text: str
+    sure: tuple[Word, ...] = ()
+    possible: tuple[Word, ...] = ()
+
+
+class Phrase(NamedTuple):
+    """The same phrase in English and in Chinese."""
+
+    english: list[Word]
+    chinese: list[Token]
+
+
+def _words(text: str) -> list[Word]:
+    """Make new English words."""
+    return [Word(word) for word in text.split()]
+
+
+def say(sentence: Sentence) -> Phrase:
+    """Order the phrases: subject verb object place time; in Chinese time subject place verb object.
+
+    Parameters
+    ----------
+    sentence : Sentence
+        What to say.
+
+    Returns
+    -------
+    phrase : Phrase
+        The sentence in both languages; each Chinese word knows its English words.
+
+    References
+    ----------
+    Written for this course. Taught in: train_and_look.
+    """
+    subject, thing = _noun_phrase(sentence.subject), _noun_phrase(sentence.object)
+    place, time = _place(sentence.place), _time(sentence.time)
+    helper, verb = _verb(sentence)
+
+    english = subject.english + helper.english + verb.english + thing.english + place.english
+    if sentence.object.relative:  # "... the letter that I wrote yesterday" would be when I wrote it
+        english = time.english + english
+    else:
+        english = english + time.english
+
+    opening = [] if sentence.subject.is_definite else [Token("有", possible=(subject.english[0],))]
+    who = opening + subject.chinese
+    start = who + time.chinese if sentence.subject.relative else time.chinese + who
+    return Phrase(english, start + helper.chinese + place.chinese + verb.chinese + thing.chinese)
+
+
+def _noun_phrase(phrase: NounPhrase) -> Phrase:
+    """Say "the two letters that I wrote": 我 写 的 那 两 封 信."""
+    if isinstance(phrase.noun, Pronoun) or phrase.determiner is None:
+        pronoun = _words(phrase.noun.name)
+        return Phrase(pronoun, [Token(phrase.noun.chinese, sure=tuple(pronoun))])
+    determiner, noun = phrase.determiner, phrase.noun
+    articles = _words(determiner.english)
+    nouns = _words(noun.plural if determiner.is_plural else noun.singular)
+    if articles[0].text == "a" and nouns[0].text[0] in "aeiou":
+        articles[0].text = "an"
+
+    chinese = _word_by_word(determiner.chinese, articles)
+    if determiner.measured and noun.has_container:  # cups of tea: 杯 茶
+        chinese.append(Token(noun.measure, sure=(nouns[0],), possible=(nouns[1],)))
+    elif determiner.measured:
+        chinese.append(Token(noun.measure, possible=(articles[-1], nouns[0])))
+    chinese.append(Token(noun.chinese, sure=(nouns[-1],)))
+    if phrase.relative is None:
+        return Phrase(articles + nouns, chinese)
+    clause = _relative_clause(phrase.relative, "who" if noun.person else "that")
+    return Phrase(articles + nouns + clause.english, clause.chinese + chinese)
+
+
+def _relative_clause(relative: Relative, joint: str) -> Phrase:
+    """Say "that I wrote": 我 写 的; or "who wrote a song": 写 了 一 首 歌 的."""
+    that, past = Word(joint), Word(relative.verb.past)
+    other = _noun_phrase(relative.other)
+    verb, of = Token(relative.verb.chinese, sure=(past,)), Token("的", possible=(that,))
+    if relative.gap == "subject":
+        done = Token("了", possible=(past,))
+        return Phrase([that, past] + other.english, [verb, done] + other.chinese + [of])
+    return Phrase([that] + other.english + [past], other.chinese + [verb, of])
+
+
+def _verb(sentence: Sentence) -> tuple[Phrase, Phrase]:
+    """Say the tense and the verb apart, since the Chinese place goes between: 正 (在 公园 里) 读."""
+    forms = sentence.verb
+    if sentence.tense == "past":
+        past = Word(forms.past)
+        done = Token("了", possible=(past,))
+        return Phrase([], []), Phrase([past], [Token(forms.chinese, sure=(past,)), done])
+    if sentence.tense == "future":
+        helper, verb = Word("will"), Word(forms.base)
+        before = Token("要", sure=(helper,))
+    else:
+        helper, verb = Word(_be(sentence.subject)), Word(forms.ing)
+        before = Token("正" if sentence.place else "正在", sure=(helper,), possible=(verb,))
+    return Phrase([helper], [before]), Phrase([verb], [Token(forms.chinese, sure=(verb,))])
+
+
+def _be(subject: NounPhrase) -> str:
+    """Make "to be" agree with its subject."""
+    if subject.noun.name == "I":
+        return "am"
+    return "are" if subject.is_plural else "is"
+
+
+def _place(place: Place | None) -> Phrase:
+    """Say "in the park": 在 公园 里."""
+    if place is None:
+        return Phrase([], [])
+    english = _words(place.english)
+    preposition, noun = english[0], english[-1]
+    chinese = [Token("在", sure=(preposition,)), Token(place.chinese, sure=(noun,))]
+    if place.after:
+        chinese.append(Token(place.after, possible=(preposition, noun)))
+    return Phrase(english, chinese)
+
+
+def _time(time: tuple[str, str] | None) -> Phrase:
+    """Say "this morning": 今天 早上."""
+    if time is None:
+        return Phrase([], [])
+    english = _words(time[0])
+    return Phrase(english, _word_by_word(time[1], english))
+
+
+def _word_by_word(chinese: str, english: list[Word]) -> list[Token]:
+    """Pair the Chinese words with the English words in order."""
+    return [Token(text, sure=(word,)) for text, word in zip(chinese.split(), english, strict=True)]

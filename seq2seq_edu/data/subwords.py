@@ -1,0 +1,257 @@
+"""Subwords: text to ids and back with byte-pair encoding, trained in memory on the texts it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import sentencepiece
+
+from seq2seq_edu.data.text import BOS, EOS, PAD, SPECIAL, UNK
+
+SPACE = "▁"  # how sentencepiece writes the space before a word (U+2581)
+FORMAT = "seq2seq_edu subwords 1"
+SPECIAL_PIECES: dict[str, Any] = {  # in sentencepiece's own words
+    "pad_id": PAD, "pad_piece": SPECIAL[PAD],
+    "bos_id": BOS, "bos_piece": SPECIAL[BOS],
+    "eos_id": EOS, "eos_piece": SPECIAL[EOS],
+    "unk_id": UNK, "unk_piece": SPECIAL[UNK], "unk_surface": "⁇",
+}  # fmt: skip
+
+
+class Subwords:
+    """A byte-pair encoding with the ids pad=0, bos=1, eos=2, unk=3.
+
+    Frequent words are one piece, rare ones several, so a few thousand pieces spell every word of the training
+    text. Make one with :meth:`train` or :meth:`from_bytes`.
+
+    Examples
+    --------
+    >>> texts = ["the dog sees the cat", "the cat sees the dog", "dogs and cats"]
+    >>> subwords = Subwords.train(texts, vocab_size=30)
+    >>> subwords.decode(subwords.encode("the dogs see the cats"))
+    'the dogs see the cats'
+
+    References
+    ----------
+    Sennrich, Haddow and Birch (2016), arXiv:1508.07909; Kudo and Richardson (2018), arXiv:1808.06226.
+    Taught in: real_translation.
+    """
+
+    kind: ClassVar[str] = "subwords"
+
+    def __init__(self, model: bytes, *, lowercase: bool = False) -> None:
+        self._model = model
+        self.lowercase = lowercase
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        *,
+        vocab_size: int,
+        lowercase: bool = False,
+        character_coverage: float = 1.0,
+        seed: int = 0,
+    ) -> Subwords:
+        """Learn the pieces from these texts and no others; the same texts give the same pieces.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The training split: ``corpora.training_texts(corpus)``.
+        vocab_size : int
+            Number of ids, the four special ones included.
+        lowercase : bool
+            Lower the case of all text, now and whenever this model encodes.
+        character_coverage : float
+            Share of the running characters that get a piece of their own; the rarest others become unk.
+        seed : int
+            For sentencepiece's generator. Byte-pair encoding chooses nothing by chance, so all seeds agree.
+
+        Returns
+        -------
+        subwords : Subwords
+
+        Raises
+        ------
+        ValueError
+            If the texts are empty, or `vocab_size` is too small for their characters or too large for them.
+        """
+        lines = [line for line in (normalise(text, lowercase=lowercase) for text in texts) if line]
+        if not lines:
+            raise ValueError("no text to learn subwords from: every text given is empty")
+        sentencepiece.set_random_generator_seed(seed)
+        try:
+            model = _learn(lines, vocab_size, character_coverage)
+        except RuntimeError as error:
+            characters = len(set("".join(lines)) - {" "})
+            raise ValueError(
+                f"cannot learn vocab_size={vocab_size} subwords from {len(lines)} texts with {characters} "
+                f"different characters: each needs one, and the rest needs enough text ({error})"
+            ) from error
+        return cls(model, lowercase=lowercase)
+
+    def __len__(self) -> int:
+        """Count the ids, the four special ones included."""
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Turn text into ids, without bos and eos; a character never seen in training becomes unk.
+
+        Parameters
+        ----------
+        text : str
+            Normalised first, see :func:`normalise`; empty text gives an empty list.
+
+        Returns
+        -------
+        ids : list of int
+        """
+        return list(self._processor.encode(normalise(text, lowercase=self.lowercase), out_type=int))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn ids into text; pad, bos and eos leave no trace, unk is written ⁇.
+
+        Parameters
+        ----------
+        ids : sequence of int
+
+        Returns
+        -------
+        text : str
+            ``decode(encode(text))`` is ``normalise(text)`` if all characters were seen in training.
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary.
+        """
+        return str(self._processor.decode(self._checked(ids)))
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Write each id as a reader should see it on the axis of a figure.
+
+        A piece that begins a word is written plain, one that goes on with it has a dot before it: schlaf
+        ·end. Chinese and punctuation need no dot. A space by itself is ▁; the special ids are <pad>, <bos>,
+        <eos> and <unk>.
+
+        Parameters
+        ----------
+        ids : sequence of int
+
+        Returns
+        -------
+        tokens : list of str
+            As many as ids. For text to score or print use :meth:`decode`.
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary.
+        """
+        pieces = [self._processor.id_to_piece(i) for i in self._checked(ids)]
+        shown = []
+        inside = False  # whether the last piece ended within a word of a script with spaces
+        for piece in pieces:
+            plain = piece if piece in SPECIAL else piece.removeprefix(SPACE)
+            goes_on = inside and piece == plain and _spaced(piece[0])
+            shown.append(f"·{plain}" if goes_on else plain or SPACE)
+            inside = piece not in SPECIAL and plain != "" and _spaced(plain[-1])
+        return shown
+
+    def to_bytes(self) -> bytes:
+        """Write the model as bytes: a line of JSON (lowercase, length, SHA-256), then sentencepiece's own."""
+        head = {"format": FORMAT, "lowercase": self.lowercase, "length": len(self._model)}
+        digest = hashlib.sha256(self._model).hexdigest()
+        return json.dumps({**head, "sha256": digest}).encode() + b"\n" + self._model
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Subwords:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are of another format, cut short or changed.
+        """
+        line, _, model = content.partition(b"\n")
+        try:
+            head = json.loads(line)
+        except ValueError:
+            head = None
+        if not isinstance(head, dict) or head.get("format") != FORMAT:
+            raise ValueError(f"not a subword model: expected a first line with {FORMAT!r}, got {line[:60]!r}")
+        if hashlib.sha256(model).hexdigest() != head.get("sha256"):
+            raise ValueError(
+                f"subword model damaged: expected {head.get('length')} bytes, got {len(model)} or others"
+            )
+        return cls(model, lowercase=bool(head.get("lowercase")))
+
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        """Return plain ints, all of them in the vocabulary."""
+        plain = [int(i) for i in ids]
+        for i in plain:
+            if not 0 <= i < len(self):
+                raise ValueError(f"id {i} is not in this vocabulary of {len(self)}: made by another model?")
+        return plain
+
+
+def _learn(lines: Sequence[str], vocab_size: int, character_coverage: float) -> bytes:
+    """Learn a byte-pair encoding from normalised lines; return sentencepiece's model."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocab_size,
+        character_coverage=character_coverage,
+        normalization_rule_name="identity",  # `normalise` has done it: NFKC would turn ， into ,
+        max_sentence_length=max(10, *(len(line.encode()) + 1 for line in lines)),  # none is skipped
+        num_threads=1,
+        minloglevel=2,
+        **SPECIAL_PIECES,
+    )
+    return model.getvalue()
+
+
+def normalise(text: str, *, lowercase: bool = False) -> str:
+    """Compose accents (NFC), make every run of white space one space, and lower the case if asked.
+
+    Width and punctuation stay as they are: a Chinese comma is not an English one. Zero-width spaces go, and
+    the sign sentencepiece keeps for itself (▁) counts as a space.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    lowercase : bool
+        Lower the case as well.
+
+    Returns
+    -------
+    text : str
+        On one line, without space at its ends; normalising it again changes nothing.
+
+    Examples
+    --------
+    >>> normalise("  Ein\\tHund　，", lowercase=True)
+    'ein hund ，'
+
+    References
+    ----------
+    Taught in: real_translation.
+    """
+    composed = unicodedata.normalize("NFC", text.replace("\u200b", "").replace(SPACE, " ").replace("\0", " "))
+    return " ".join((composed.lower() if lowercase else composed).split())
+
+
+def _spaced(character: str) -> bool:
+    """Whether the character is of words set apart by spaces: letters and digits, but not Chinese."""
+    wide = unicodedata.east_asian_width(character) in "WF"
+    return not wide and (character.isalnum() or unicodedata.category(character).startswith("M"))

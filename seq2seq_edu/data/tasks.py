@@ -1,0 +1,82 @@
+"""A generated task with known answers and gold alignments: reversal.
+
+Every task is a list of `Example`, the same list for the same seed. An example knows which source tokens each
+target token comes from, so an attention map can be graded as well as an answer. The small English-Chinese
+grammar, which gives examples of the same form, is in `grammar`.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator, Sequence
+
+from seq2seq_edu.data.examples import Example, check_count
+
+
+def reversal(
+    count: int, *, seed: int, min_length: int = 4, max_length: int = 12, symbols: int = 20
+) -> list[Example]:
+    r"""Draw random strings of letters; the target is the source read backwards.
+
+    .. math:: y_t = x_{n-1-t}, \qquad t = 0, \dots, n-1
+
+    so the gold alignment is the anti-diagonal. A fixed vector must remember the whole string, which is why
+    the task tells a model with attention from one without.
+
+    Parameters
+    ----------
+    count : int
+        How many examples. Short strings may come up more than once.
+    seed : int
+        The same seed and arguments give the same list.
+    min_length, max_length : int
+        Lengths are uniform from `min_length` to `max_length`, both included.
+    symbols : int
+        Size of the alphabet, 1 to 26: the letters a, b, c, ...
+
+    Returns
+    -------
+    examples : list of Example
+        Each target token has exactly one link, which is sure.
+
+    Raises
+    ------
+    ValueError
+        If `count` is negative, the lengths are not 1 <= min <= max, or `symbols` is not 1 to 26.
+
+    Examples
+    --------
+    >>> example, = reversal(1, seed=0, min_length=3, max_length=3)
+    >>> example.target == example.source[::-1], sorted(example.sure)
+    (True, [(0, 2), (1, 1), (2, 0)])
+
+    References
+    ----------
+    Taught in: why_attention, decoder, debug_the_listing.
+    """
+    strings = _random_strings(count, seed, min_length, max_length, symbols)
+    return [_permuted(x, range(len(x) - 1, -1, -1)) for x in strings]
+
+
+def _random_strings(
+    count: int, seed: int, min_length: int, max_length: int, symbols: int
+) -> Iterator[tuple[str, ...]]:
+    """Yield `count` strings of letters, lengths uniform over the range."""
+    check_count(count)
+    if not 1 <= min_length <= max_length:
+        raise ValueError(
+            f"expected 1 <= min_length <= max_length, got min_length={min_length} and "
+            f"max_length={max_length}; an empty string has nothing to translate"
+        )
+    if not 1 <= symbols <= 26:
+        raise ValueError(f"symbols counts the letters a to z, so it must be 1 to 26, got {symbols}")
+    rng = random.Random(seed)
+    alphabet = string.ascii_lowercase[:symbols]
+    return (tuple(rng.choices(alphabet, k=rng.randint(min_length, max_length))) for _ in range(count))
+
+
+def _permuted(source: tuple[str, ...], order: Sequence[int]) -> Example:
+    """Return the example whose target step t is source position order[t]."""
+    links = frozenset(enumerate(order))
+    return Example(source, tuple(source[i] for i in order), links, links)

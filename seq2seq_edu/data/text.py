@@ -1,0 +1,102 @@
+"""Words and numbers: the four special tokens, and a vocabulary of words. Nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Protocol
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # their names, in the order of their ids
+
+
+class Text(Protocol):
+    """What turns text into ids and back: a :class:`Vocabulary` of words or ``subwords.Subwords``."""
+
+    kind: ClassVar[str]
+
+    def __len__(self) -> int:
+        """Count the ids, special ones included."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, without bos and eos; what was never seen in training is unk."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without pad, bos and eos."""
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return one string an id, as people should see it."""
+
+    def to_bytes(self) -> bytes:
+        """Return all that ``from_bytes`` of the same class needs."""
+
+
+class Vocabulary:
+    """Number the words of a text that is split at spaces.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The words, without the four special tokens; word k gets id k + 4.
+
+    Raises
+    ------
+    ValueError
+        If a word stands twice, is empty, holds a space or is the name of a special token.
+
+    Examples
+    --------
+    >>> v = Vocabulary.build(["the dog slept", "the cat"])
+    >>> v.encode("the bird slept"), v.decode([4, 3, 6])
+    ([4, 3, 6], 'the <unk> slept')
+
+    References
+    ----------
+    Taught in: seq2seq.
+    """
+
+    kind: ClassVar[str] = "words"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        bad = [w for w in words if not w or " " in w or w in SPECIAL]
+        if bad:
+            raise ValueError(f"words must be non-empty, without spaces and not special; got {bad[0]!r}")
+        if len(set(words)) != len(words):
+            raise ValueError(
+                f"{Counter(words).most_common(1)[0][0]!r} stands in the vocabulary more than once"
+            )
+        self.words = [*SPECIAL, *words]
+        self.ids = {word: i for i, word in enumerate(self.words) if i >= UNK}  # "<eos>" in a text is no eos
+
+    @classmethod
+    def build(cls, texts: Iterable[str | Sequence[str]]) -> Vocabulary:
+        """Collect the words of the training texts (never of others), in the order they first come."""
+        words: dict[str, None] = {}
+        for text in texts:
+            words.update(dict.fromkeys(text.split() if isinstance(text, str) else text))
+        return cls(list(words))
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, text: str | Sequence[str]) -> list[int]:
+        """Return one id a word, without bos or eos; unknown words get the id of ``<unk>``."""
+        return [self.ids.get(w, UNK) for w in (text.split() if isinstance(text, str) else text)]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the word of each id."""
+        return [self.words[i] for i in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text: words joined by spaces, without pad, bos and eos."""
+        return " ".join(self.words[i] for i in ids if i not in (PAD, BOS, EOS))
+
+    def to_bytes(self) -> bytes:
+        """Return the vocabulary as bytes, for a checkpoint."""
+        return json.dumps(self.words[4:], ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Vocabulary:
+        """Read what :meth:`to_bytes` wrote."""
+        return cls(json.loads(data.decode()))

@@ -1,0 +1,476 @@
+"""Questions and their checks: one source for the reader's kernel, the grader and the tests.
+
+A chapter's checks are a file `checks/NN_slug.py` that makes a `Chapter` called `chapter`. A check speaks to a
+`Student`, who stands for a notebook: in the kernel, behind the sandbox and in the tests it is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from seq2seq_edu.grading import wire
+from seq2seq_edu.grading.answering import Reply, Request, answer
+
+KINDS = ("predict", "build", "repair", "experiment", "explain")
+Ask = Callable[[Request], Reply]
+
+
+class Failed(AssertionError):
+    """An answer is not right: the message is the likely mistake, in one sentence."""
+
+
+class StudentError(Exception):
+    """The notebook could not answer: nothing there, not filled in, an exception, or an object for data."""
+
+    def __init__(self, kind: str, name: str, reply: Reply) -> None:
+        self.kind, self.name, self.type = kind, name, reply.get("type", "")
+        detail = reply.get("message", "")
+        texts = {
+            "missing": f"there is no {name} in the notebook: run the cell that defines it",
+            "unanswered": "not answered yet",
+            "raised": f"{name} stopped with {self.type}: {detail}",
+            "not plain": f"{name} returned {detail}",
+            "gone": f"{name} {detail}",
+        }
+        super().__init__(texts[kind])
+
+
+class Student:
+    """A notebook, as a check sees it: `s.softmax(x)` calls its function, `s.new.Decoder(5)` makes an object.
+
+    Parameters
+    ----------
+    ask : function from request to reply
+        How the notebook is reached.
+    rng : numpy.random.Generator
+        What a check draws its inputs from.
+    given : mapping from name to value, optional
+        The constants printed in the question.
+    """
+
+    def __init__(self, ask: Ask, rng: np.random.Generator, given: Mapping[str, Any] | None = None) -> None:
+        self._ask, self.rng, self.given = ask, rng, dict(given or {})
+        self.new = _Maker(ask)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a function that calls the notebook's function of that name."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: _value(self._ask, {"do": "call", "name": name}, args, kwargs)
+
+
+class _Maker:
+    """Makes objects on the notebook's side."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def __getattr__(self, name: str) -> Callable[..., Thing]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: Thing(
+            self._ask, _value(self._ask, {"do": "new", "name": name}, args, kwargs)
+        )
+
+
+class Thing(wire.Handle):
+    """An object on the notebook's side: its methods are called there, and what they return is plain data."""
+
+    def __init__(self, ask: Ask, number: int) -> None:
+        super().__init__(number)
+        self._ask = ask
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        request = {"do": "method", "name": name, "handle": self.number}
+        return lambda *args, **kwargs: _value(self._ask, request, args, kwargs)
+
+
+def _value(ask: Ask, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what the notebook answers, or raise why it does not."""
+    reply = ask({**request, "args": args, "kwargs": kwargs})
+    if "error" in reply:
+        raise StudentError(reply["error"], request["name"], reply)
+    return reply["value"]
+
+
+def local(namespace: dict[str, Any]) -> Ask:
+    """Return how a notebook in this process is asked: through the same bytes as one in the sandbox.
+
+    Parameters
+    ----------
+    namespace : dict from name to object
+        What the notebook has defined.
+
+    Returns
+    -------
+    ask : function from request to reply
+
+    Examples
+    --------
+    >>> ask = local({"double": lambda x: 2 * x})
+    >>> Student(ask, np.random.default_rng(0)).double(4)
+    8
+    """
+    objects: dict[int, Any] = {}
+
+    def ask(request: Request) -> Reply:
+        heard = wire.decode(wire.encode(request), objects)
+        return wire.decode(wire.encode(answer(heard, namespace, objects)))
+
+    return ask
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a right answer does, with its points and the hint for those whose answer does not."""
+
+    name: str
+    points: float
+    hint: str
+    hidden: bool
+    run: Callable[[Student], None]
+
+
+@dataclass
+class Question:
+    """One exercise: what it asks for, its hints from an idea to nearly there, its checks, its constants."""
+
+    id: str
+    title: str
+    kind: str
+    level: int
+    minutes: int
+    hints: tuple[str, ...]
+    constants: Callable[[np.random.Generator], dict[str, Any]] | None = None
+    by_hand: float = 0  # points for a written answer, given by the instructor
+    checks: list[Check] = field(default_factory=list)
+
+    def check(self, points: float, hint: str, hidden: bool = False) -> Callable[[Any], Any]:
+        """Add the decorated function to the checks.
+
+        Parameters
+        ----------
+        points : float
+            What it is worth.
+        hint : str
+            The likely mistake in one sentence, for all that the check itself does not name. Never the answer.
+        hidden : bool
+            Whether only the grader runs it; its source is then left out of the student's file.
+
+        Returns
+        -------
+        decorator : function
+            Returns the function as it was.
+        """
+
+        def add(function: Callable[[Student], None]) -> Callable[[Student], None]:
+            self.checks.append(Check(function.__name__, points, hint, hidden, function))
+            return function
+
+        return add
+
+    @property
+    def points(self) -> float:
+        """All points of the question that the checks give."""
+        return sum(check.points for check in self.checks)
+
+
+class Chapter:
+    """The questions of one notebook.
+
+    Parameters
+    ----------
+    slug : str
+        Name of the notebook, such as "03_attention_weights".
+    hides : tuple of str
+        Modules of the package that teach the answers: they cannot be imported where the notebook is graded.
+
+    Examples
+    --------
+    >>> chapter = Chapter("03_attention_weights")
+    >>> softmax = chapter.question("3.1", "Softmax", kind="build", level=1, minutes=5, hints=("exp",))
+    >>> @softmax.check(points=1, hint="weights are positive and sum to 1")
+    ... def sums_to_one(s):
+    ...     expect_close(np.sum(s.softmax(np.array([1.0, 2.0]))), 1)
+    >>> [outcome] = run(softmax, local({"softmax": lambda e: e / 2}))
+    >>> outcome.passed, outcome.message
+    (False, 'weights are positive and sum to 1')
+    """
+
+    def __init__(self, slug: str, hides: tuple[str, ...] = ()) -> None:
+        self.slug, self.hides = slug, hides
+        self.questions: dict[str, Question] = {}
+        # Written by the tool that makes the students' file:
+        self.edition: dict[str, dict[str, Any]] | None = None  # constants of a class edition
+        self.unseen: dict[str, int] = {}  # how many checks of a question were left out
+
+    def question(self, id: str, title: str, **what: Any) -> Question:
+        """Add a question; `what` are the other fields of `Question`.
+
+        Raises
+        ------
+        ValueError
+            If there is one of that number already, the kind is unknown, or there are no hints.
+        """
+        if id in self.questions:
+            raise ValueError(f"question {id} is there twice")
+        question = Question(id, title, **what)
+        if question.kind not in KINDS or not 1 <= question.level <= 4 or not question.hints:
+            raise ValueError(f"question {id}: expected a kind of {KINDS}, a level from 1 to 4, and hints")
+        self.questions[id] = question
+        return question
+
+    def given(self, id: str, seed: str = "0") -> dict[str, Any]:
+        """Return the constants of a question in the edition of a seed ("0" is the book's)."""
+        if self.edition is not None:
+            return self.edition.get(id, {})
+        constants = self.questions[id].constants
+        return {} if constants is None else constants(generator(seed, id, "given"))
+
+
+def generator(*names: str) -> np.random.Generator:
+    """Return the random numbers that belong to these names (a seed, a question, a check).
+
+    Parameters
+    ----------
+    *names : str
+        Any text; other names give other numbers, the same names the same.
+
+    Returns
+    -------
+    rng : numpy.random.Generator
+
+    Examples
+    --------
+    >>> bool(generator("0", "3.1").random() == generator("0", "3.1").random())
+    True
+    """
+    digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def edition_name(edition: str) -> str:
+    """Return the short name that a notebook carries for the edition whose constants it prints.
+
+    Parameters
+    ----------
+    edition : str
+        Any text; "0" is the book's own edition.
+
+    Returns
+    -------
+    name : str
+        "book", or eight characters from which a long text cannot be guessed.
+
+    Examples
+    --------
+    >>> edition_name("0"), len(edition_name("spring 2027, room 12"))
+    ('book', 8)
+    """
+    return "book" if edition == "0" else hashlib.sha256(f"edition\n{edition}".encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found; `kind` is "passed", "failed" or that of a StudentError."""
+
+    check: Check
+    kind: str
+    message: str = ""
+    type: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.kind == "passed"
+
+
+def earned(outcomes: Iterable[Outcome]) -> float:
+    """Return the points of the checks that passed.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Such as those of a question.
+
+    Returns
+    -------
+    points : float
+    """
+    return sum(outcome.check.points for outcome in outcomes if outcome.passed)
+
+
+def run(
+    question: Question,
+    ask: Ask,
+    seed: str = "0",
+    given: Mapping[str, Any] | None = None,
+    hidden: bool | None = None,
+) -> Iterator[Outcome]:
+    """Yield what each check of a question finds, in order.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    ask : function from request to reply
+        The notebook.
+    seed : str
+        Decides the inputs.
+    given : mapping from name to value, optional
+        The constants printed in the question.
+    hidden : bool, optional
+        Only the hidden checks, or only the others.
+
+    Yields
+    ------
+    outcome : Outcome
+    """
+    for check in question.checks:
+        if hidden is not None and check.hidden != hidden:
+            continue
+        yield _try(check, Student(ask, generator(seed, question.id, check.name), given))
+
+
+def _try(check: Check, student: Student) -> Outcome:
+    """Return what a check finds."""
+    try:
+        check.run(student)
+    except Failed as error:
+        return Outcome(check, "failed", str(error) or check.hint, "Failed")
+    except StudentError as error:
+        return Outcome(check, error.kind, str(error), error.type)
+    except Exception as error:  # an answer of another type or shape than the check reckoned with
+        return Outcome(check, "failed", check.hint, type(error).__name__)
+    return Outcome(check, "passed")
+
+
+def load(path: str | Path) -> Chapter:
+    """Return the chapter that a file of checks makes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Such as `exercises/checks/03_attention_weights.py`.
+
+    Returns
+    -------
+    chapter : Chapter
+
+    Raises
+    ------
+    ValueError
+        If the file makes no chapter.
+    """
+    chapter = runpy.run_path(str(path)).get("chapter")
+    if not isinstance(chapter, Chapter):
+        raise ValueError(f"{Path(path).name} makes no `chapter = Chapter(...)`")
+    return chapter
+
+
+def fail(message: str = "") -> NoReturn:
+    """Say that an answer is not right.
+
+    Parameters
+    ----------
+    message : str
+        The likely mistake, never the answer; by default the hint of the check.
+
+    Raises
+    ------
+    Failed
+        Always.
+    """
+    raise Failed(message)
+
+
+def expect(condition: object, message: str = "") -> None:
+    """Say that an answer is not right unless a condition holds.
+
+    Parameters
+    ----------
+    condition : bool
+        What must hold.
+    message : str
+        The likely mistake, never the answer; by default the hint of the check.
+
+    Raises
+    ------
+    Failed
+        If it does not hold.
+    """
+    if not bool(condition):
+        raise Failed(message)
+
+
+def expect_shape(actual: Any, shape: tuple[int, ...], name: str) -> None:
+    """Say that an answer has the wrong shape.
+
+    Parameters
+    ----------
+    actual : object
+        The answer.
+    shape : tuple of int
+        What it must be.
+    name : str
+        What the question calls it.
+
+    Raises
+    ------
+    Failed
+        If it is no array of that shape; the message gives both shapes.
+
+    Examples
+    --------
+    >>> expect_shape(np.zeros((2, 3)), (3, 2), "weights")
+    Traceback (most recent call last):
+        ...
+    seq2seq_edu.grading.questions.Failed: weights: expected shape (3, 2), got (2, 3)
+    """
+    got = getattr(actual, "shape", None)
+    if got is None and not isinstance(actual, (int, float)):
+        raise Failed(f"{name}: expected shape {shape}, got {type(actual).__name__}")
+    if tuple(got or ()) != shape:
+        raise Failed(f"{name}: expected shape {shape}, got {tuple(got or ())}")
+
+
+def expect_close(actual: Any, expected: Any, message: str = "", tolerance: float = 1e-5) -> None:
+    """Say that an answer is not right unless its shape is the expected one and its numbers are close.
+
+    Parameters
+    ----------
+    actual, expected : numbers, arrays or tensors
+        The answer (float32 or float64) and what is right.
+    message : str
+        The likely mistake, never the answer; by default the hint of the check.
+    tolerance : float
+        Largest difference, absolute and relative.
+
+    Raises
+    ------
+    Failed
+        If they differ.
+
+    Examples
+    --------
+    >>> expect_close(np.float32(1) / 3, 1 / 3)
+    >>> expect_close([0.3, 0.7], [0.7, 0.3], "the order of the weights is turned round")
+    Traceback (most recent call last):
+        ...
+    seq2seq_edu.grading.questions.Failed: the order of the weights is turned round
+    """
+    try:
+        got, right = np.asarray(actual, dtype=float), np.asarray(expected, dtype=float)
+    except (TypeError, ValueError):
+        raise Failed(message) from None
+    if got.shape != right.shape or not np.allclose(got, right, rtol=tolerance, atol=tolerance):
+        raise Failed(message)

@@ -1,0 +1,220 @@
+"""How well attention points: alignment error rate, and what else its weights say against gold links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq_edu.metrics.scores import check_lists
+
+Array = NDArray[np.floating]
+Link = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class AlignmentReport:
+    """How well attention weights agree with gold links; see :func:`corpus_alignment`."""
+
+    aer: float
+    argmax_accuracy: float
+    gold_mass: float
+    max_weight: float
+    entropy: float
+    sentences: int
+    steps: int
+
+
+def argmax_links(alignment: Array, *, has_eos: bool = True) -> frozenset[Link]:
+    """Link every target step to the source position with the largest weight.
+
+    Parameters
+    ----------
+    alignment : array of shape (m, n)
+        Attention weights of one sentence without padding: rows are target steps, columns source positions.
+    has_eos : bool
+        Whether the last row and the last column belong to eos, as models of this package give them. The row
+        of eos makes no link. A word whose largest weight stands in the column of eos makes no link either:
+        it attends to no word.
+
+    Returns
+    -------
+    links : frozenset of (target step, source position)
+        Counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not a matrix of numbers in 0 .. 1.
+
+    Examples
+    --------
+    >>> weights = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.0, 0.1, 0.9]])
+    >>> sorted(argmax_links(weights)), sorted(argmax_links(weights, has_eos=False))
+    ([(0, 0)], [(0, 0), (1, 2), (2, 2)])
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    rows = _word_rows(alignment, has_eos)
+    words = rows.shape[1] - has_eos
+    return frozenset((t, int(i)) for t, i in enumerate(rows.argmax(axis=1)) if i < words)
+
+
+def alignment_error_rate(
+    links: Iterable[Link] | Array, sure: Set[Link], possible: Set[Link], *, has_eos: bool = True
+) -> float:
+    r"""Compare links with gold links that are sure (must be found) or possible (may be found).
+
+    .. math:: \mathrm{AER} = 1 - \frac{|A \cap S| + |A \cap P|}{|A| + |S|}, \qquad S \subseteq P
+
+    Parameters
+    ----------
+    links : iterable of (target step, source position), or array of shape (m, n)
+        A; from attention weights :func:`argmax_links` makes it.
+    sure, possible : sets of (target step, source position)
+        S and P. Gold links know no eos.
+    has_eos : bool
+        For attention weights: whether the last row and column belong to eos.
+
+    Returns
+    -------
+    rate : float
+        In 0 .. 1; 0 if all sure links are found and all found are possible.
+
+    Raises
+    ------
+    ValueError
+        If S is not a part of P, or there is no link in A and S.
+
+    Examples
+    --------
+    >>> round(alignment_error_rate({(0, 0), (1, 1)}, sure={(0, 0)}, possible={(0, 0), (1, 2)}), 4)
+    0.3333
+
+    References
+    ----------
+    Och and Ney (2003), doi:10.1162/089120103321337421. Taught in: train_and_look.
+    """
+    found = argmax_links(links, has_eos=has_eos) if isinstance(links, np.ndarray) else frozenset(links)
+    return _error_rate(_link_counts(found, sure, possible))
+
+
+def corpus_alignment(
+    alignments: Sequence[Array],
+    sure: Sequence[Set[Link]],
+    possible: Sequence[Set[Link]],
+    *,
+    has_eos: bool = True,
+) -> AlignmentReport:
+    """Judge the attention weights of many sentences against gold links.
+
+    The gold links belong to the reference, so give the weights of the reference (teacher forcing), or only of
+    hypotheses that equal theirs.
+
+    Parameters
+    ----------
+    alignments : sequence of arrays of shape (m, n)
+        One matrix a sentence, without padding; see :func:`argmax_links` for `has_eos`.
+    sure, possible : sequences of sets of (target step, source position)
+        Gold links, without eos.
+    has_eos : bool
+        Whether the last row and column of every matrix belong to eos. The row is left out of everything
+        below; the column stays, since weight on eos is weight not spent on a word.
+
+    Returns
+    -------
+    report : AlignmentReport
+        `aer`: of the argmax links, counts summed over the sentences; in 0 .. 1, lower is better.
+        `argmax_accuracy`: share of the target steps with a possible link whose largest weight is on one.
+        `gold_mass`: mean weight that such a step puts on its possible links, in 0 .. 1.
+        `max_weight`: mean largest weight of a target step, in 0 .. 1. High is confident, not right.
+        `entropy`: mean over target steps, in nats; 0 is all weight on one position.
+        `sentences`, `steps`: how many were counted (steps without eos).
+
+    Raises
+    ------
+    ValueError
+        If lists are empty or differ in length, a gold link lies outside its matrix, S is not a part of P, or
+        no step has a gold link.
+
+    References
+    ----------
+    Och and Ney (2003), doi:10.1162/089120103321337421. Taught in: train_and_look.
+    """
+    check_lists(alignments, sure, names=("alignments", "sure"))
+    check_lists(alignments, possible, names=("alignments", "possible"))
+    counts = np.zeros(4, dtype=np.int64)
+    hits: list[bool] = []
+    masses: list[float] = []
+    largest: list[float] = []
+    entropies: list[float] = []
+    for alignment, S, P in zip(alignments, sure, possible, strict=True):
+        rows = _word_rows(alignment, has_eos)
+        gold = _gold_mask(P, (rows.shape[0], rows.shape[1] - has_eos), rows.shape)
+        counts += _link_counts(argmax_links(alignment, has_eos=has_eos), S, P)
+        linked = gold.any(axis=1)
+        hits += gold[np.arange(len(rows)), rows.argmax(axis=1)][linked].tolist()
+        masses += np.where(gold, rows, 0).sum(axis=1)[linked].tolist()
+        largest += rows.max(axis=1).tolist()
+        entropies += _entropy(rows).tolist()
+    if not hits:
+        raise ValueError("no target step has a gold link: nothing to compare the weights with")
+    return AlignmentReport(
+        aer=_error_rate(counts),
+        argmax_accuracy=float(np.mean(hits)),
+        gold_mass=float(np.mean(masses)),
+        max_weight=float(np.mean(largest)),
+        entropy=float(np.mean(entropies)),
+        sentences=len(alignments),
+        steps=len(largest),
+    )
+
+
+def _word_rows(alignment: Array, has_eos: bool) -> Array:
+    """Check the weights of one sentence and drop the row of eos."""
+    weights = np.asarray(alignment)
+    if weights.ndim != 2 or weights.dtype.kind != "f":
+        raise ValueError(f"alignment must be a matrix (m, n) of weights, got {weights.dtype} {weights.shape}")
+    if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.max(initial=0) > 1.01:
+        raise ValueError("alignment holds numbers outside 0 .. 1: expected weights (after the softmax)")
+    if weights.shape[0] <= has_eos or weights.shape[1] <= has_eos:
+        raise ValueError(f"alignment has shape {weights.shape}: no row or column is left beside eos")
+    return (weights[:-1] if has_eos else weights).astype(np.float64)
+
+
+def _gold_mask(possible: Set[Link], words: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Mark the possible links in a matrix; a link outside the words is an error."""
+    gold = np.zeros(shape, dtype=bool)
+    for t, i in possible:
+        if not (0 <= t < words[0] and 0 <= i < words[1]):
+            raise ValueError(
+                f"gold link (t={t}, i={i}) lies outside {words[0]} target and {words[1]} source words: are "
+                "the weights those of this sentence, rows target steps, and is has_eos right?"
+            )
+        gold[t, i] = True
+    return gold
+
+
+def _link_counts(links: frozenset[Link], sure: Set[Link], possible: Set[Link]) -> NDArray[np.int64]:
+    """Count |A ∩ S|, |A ∩ P|, |A| and |S|."""
+    if not sure <= possible:
+        raise ValueError(f"sure links must be possible too; {sorted(sure - possible)[:3]} are not: swapped?")
+    return np.array([len(links & sure), len(links & possible), len(links), len(sure)])
+
+
+def _error_rate(counts: NDArray[np.int64]) -> float:
+    """Compute the alignment error rate from the four counts."""
+    both_sure, both_possible, found, sure = (int(count) for count in counts)
+    if found + sure == 0:
+        raise ValueError("no link was found and none is sure: the alignment error rate is not defined")
+    return 1 - (both_sure + both_possible) / (found + sure)
+
+
+def _entropy(weights: Array) -> Array:
+    """Compute the entropy of each row in nats, with 0 log 0 = 0."""
+    safe = np.where(weights > 0, weights, 1)
+    return -(weights * np.log(safe)).sum(axis=1)

@@ -1,0 +1,397 @@
+"""Scores of translations and of alignments over a whole set, with bootstrap intervals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.metrics.bleu import BLEU, BLEUScore
+
+Array = NDArray[np.floating]
+Link = tuple[int, int]
+TOKENIZERS = ("13a", "intl", "zh", "char", "none")
+
+
+class Score(NamedTuple):
+    """A BLEU score in 0 .. 100 and the sacreBLEU signature without which it cannot be compared."""
+
+    value: float
+    signature: str
+
+
+class Interval(NamedTuple):
+    """A value measured on all items and the 95 % bootstrap interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LengthRecord:
+    """Scores of the items whose length is in low .. high (both included); None where there are no items."""
+
+    low: int
+    high: int | None
+    count: int
+    mean_length: float | None
+    exact_match: Interval | None
+    bleu: Interval | None
+
+
+def bleu(
+    *, hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a", lowercase: bool = False
+) -> Score:
+    r"""Score translations with corpus BLEU, as sacreBLEU computes it.
+
+    .. math:: \mathrm{BLEU} = 100 \cdot \min(1, e^{1 - r/c}) \cdot \bigl(\prod_{k=1}^4 p_k\bigr)^{1/4}
+
+    p_k is the share of the hypotheses' k-grams found in the references, c and r the total lengths of the two.
+    The two lists are named in the call: BLEU of swapped lists is another number and looks as plausible.
+
+    Parameters
+    ----------
+    hypotheses, references : sequences of str
+        What the model wrote and what a person wrote, one reference each. Not tokenised, except for "none".
+    tokenize : {"13a", "intl", "zh", "char", "none"}
+        "13a" is the standard for European languages, "zh" for Chinese. "none" splits at spaces: with
+        `lowercase` it gives the BLEU tutorials print on their own tokens, not comparable with the others.
+    lowercase : bool
+        Ignore case.
+
+    Returns
+    -------
+    score : Score
+        Value in 0 .. 100, higher is better, and the signature to print beside it.
+
+    Raises
+    ------
+    ValueError
+        If the lists are empty or differ in length, or the tokeniser is unknown.
+
+    Examples
+    --------
+    >>> score = bleu(hypotheses=["The cat sat on the mat."], references=["The cat sat on the mat."])
+    >>> round(score.value, 1)
+    100.0
+
+    References
+    ----------
+    Papineni et al. (2002), doi:10.3115/1073083.1073135; Post (2018), arXiv:1804.08771.
+    Taught in: real_translation.
+    """
+    _check_texts(hypotheses, references)
+    metric = _metric(tokenize, lowercase)
+    value = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Score(float(value), str(metric.get_signature()))
+
+
+def bleu_interval(
+    *,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    tokenize: str = "13a",
+    lowercase: bool = False,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Give corpus BLEU with its 95 % interval: percentiles over test sets redrawn with replacement.
+
+    The interval says how much the score would move with other sentences of the same kind; it says nothing of
+    other seeds of the training.
+
+    Parameters
+    ----------
+    hypotheses, references, tokenize, lowercase
+        As for :func:`bleu`.
+    samples : int
+        Number of redrawn test sets.
+    seed : int
+        For the drawing.
+
+    Returns
+    -------
+    interval : Interval
+        Value as :func:`bleu` gives it, low and high, in 0 .. 100.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`bleu`, or if `samples` is below 1.
+
+    References
+    ----------
+    Koehn (2004), "Statistical significance tests for machine translation evaluation", EMNLP.
+    Taught in: real_translation.
+    """
+    _check_texts(hypotheses, references)
+    metric = _metric(tokenize, lowercase, effective_order=True)  # only counts are read from each sentence
+    sentences = [metric.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
+    counts = np.array([[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in sentences])
+    value = bleu(hypotheses=hypotheses, references=references, tokenize=tokenize, lowercase=lowercase).value
+    redrawn = [_bleu_of_counts(row) for row in _redrawn_sums(counts, samples, seed)]
+    return Interval(value, *_percentiles(redrawn))
+
+
+def words(text: str) -> list[str]:
+    """Split a text into lower-cased words, punctuation marks and Chinese characters, as older systems did.
+
+    Parameters
+    ----------
+    text : str
+        A sentence.
+
+    Returns
+    -------
+    words : list of str
+        Without spaces.
+
+    Examples
+    --------
+    >>> words("A dog's ball, 我们!")
+    ['a', 'dog', "'", 's', 'ball', ',', '我', '们', '!']
+
+    References
+    ----------
+    Taught in: real_translation.
+    """
+    return re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]", text.lower())
+
+
+def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> float:
+    """Give the share of hypotheses that equal their reference, in 0 .. 1.
+
+    Parameters
+    ----------
+    hypotheses, references : sequences
+        Of texts, or of token or id sequences (a list equals a tuple with the same items).
+
+    Returns
+    -------
+    share : float
+        From 0 (none) to 1 (all).
+
+    Raises
+    ------
+    ValueError
+        If the lists are empty or differ in length.
+
+    Examples
+    --------
+    >>> exact_match(["a b", "c"], ["a b", "d"])
+    0.5
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    return float(np.mean(_matches(hypotheses, references)))
+
+
+def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[Sequence[object]]) -> float:
+    """Give the share of positions where hypothesis and reference hold the same token, in 0 .. 1.
+
+    Position k is compared with position k; the longer of the two says how many there are, so a missing and a
+    superfluous token both count as wrong. One token left out early makes all later ones wrong: read it beside
+    :func:`exact_match`.
+
+    Parameters
+    ----------
+    hypotheses, references : sequences of token (or id) sequences
+        Not texts: a text would be compared letter by letter.
+
+    Returns
+    -------
+    share : float
+        From 0 (none) to 1 (all), over the positions of all pairs together.
+
+    Raises
+    ------
+    ValueError
+        If the lists are empty, differ in length or hold texts, or if there is no token at all.
+
+    Examples
+    --------
+    >>> token_accuracy([["a", "b"]], [["a", "c", "d", "e"]])
+    0.25
+
+    References
+    ----------
+    Taught in: train_and_look.
+    """
+    check_lists(hypotheses, references)
+    if any(isinstance(row, str) for row in (*hypotheses, *references)):
+        raise ValueError("token_accuracy compares sequences of tokens, got text: split it first")
+    both = list(zip(hypotheses, references, strict=True))
+    right = sum(x == y for h, r in both for x, y in zip(h, r, strict=False))
+    total = sum(max(len(h), len(r)) for h, r in both)
+    if total == 0:
+        raise ValueError("no token to compare: every hypothesis and every reference is empty")
+    return right / total
+
+
+def by_length(
+    *,
+    lengths: Sequence[int],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    edges: Sequence[int],
+    tokenize: str = "13a",
+    lowercase: bool = False,
+    samples: int = 200,
+    seed: int = 0,
+) -> list[LengthRecord]:
+    """Score items apart by length: does quality fall where sentences grow long?
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Length of every item, by which it is sorted into a bin; usually of the source, in tokens.
+    hypotheses, references : sequences of str
+        As for :func:`bleu`.
+    edges : increasing sequence of int
+        Where a new bin begins: (5, 10) makes 0 .. 4, 5 .. 9 and 10 and more, so every item has one bin.
+    tokenize, lowercase
+        For BLEU.
+    samples, seed : int
+        For the bootstrap intervals.
+
+    Returns
+    -------
+    records : list of LengthRecord
+        One a bin, shortest first, with count, mean length, exact match (0 .. 1) and BLEU (0 .. 100), both
+        with 95 % intervals. Look at the count: the interval of one item has no width and means nothing.
+
+    Raises
+    ------
+    ValueError
+        If lists are empty or differ in length, or the edges do not increase.
+
+    Examples
+    --------
+    >>> short, long = by_length(lengths=[2, 9], hypotheses=["a", "b"], references=["a", "c"], edges=[5])
+    >>> short.count, short.exact_match.value, long.exact_match.value
+    (1, 1.0, 0.0)
+
+    References
+    ----------
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2. Taught in: why_attention.
+    """
+    _check_texts(hypotheses, references)
+    check_lists(lengths, hypotheses, names=("lengths", "hypotheses"))
+    if min(lengths) < 0 or any(a >= b for a, b in zip([0, *edges], edges, strict=False)):
+        raise ValueError(f"edges {list(edges)} must increase from above 0, and lengths must not be negative")
+    bins = np.searchsorted(np.asarray(edges), np.asarray(lengths), side="right")
+    records = []
+    for k, (low, above) in enumerate(zip([0, *edges], [*edges, None], strict=True)):
+        chosen = np.flatnonzero(bins == k).tolist()
+        high = None if above is None else above - 1
+        if not chosen:
+            records.append(LengthRecord(low, high, 0, None, None, None))
+            continue
+        h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
+        score = bleu_interval(
+            hypotheses=h, references=r, tokenize=tokenize, lowercase=lowercase, samples=samples, seed=seed
+        )
+        matched = mean_interval(_matches(h, r), samples=samples, seed=seed)
+        mean_length = float(np.mean([lengths[j] for j in chosen]))
+        records.append(LengthRecord(low, high, len(chosen), mean_length, matched, score))
+    return records
+
+
+def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0) -> Interval:
+    """Give the mean of numbers with its 95 % bootstrap interval.
+
+    Parameters
+    ----------
+    values : sequence of numbers
+        One an item, such as 1 for right and 0 for wrong.
+    samples, seed : int
+        Number of redrawn sets, and the seed of the drawing.
+
+    Returns
+    -------
+    interval : Interval(value, low, high)
+        The mean and the ends of its interval, in the unit of the values.
+
+    Raises
+    ------
+    ValueError
+        If there are no values, or `samples` is below 1.
+
+    Examples
+    --------
+    >>> mean_interval([1, 1, 1])
+    Interval(value=1.0, low=1.0, high=1.0)
+
+    References
+    ----------
+    Koehn (2004), as for :func:`bleu_interval`. Taught in: why_attention.
+    """
+    if len(values) == 0:
+        raise ValueError("no values to take the mean of")
+    numbers = np.asarray(values, dtype=float)
+    sums = _redrawn_sums(numbers[:, None], samples, seed)[:, 0]
+    return Interval(float(numbers.mean()), *_percentiles(sums / len(numbers)))
+
+
+def check_lists(
+    first: Sequence[object],
+    second: Sequence[object],
+    names: tuple[str, str] = ("hypotheses", "references"),
+) -> None:
+    """Refuse empty lists and lists of different length."""
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} {names[0]} but {len(second)} {names[1]}: expected as many")
+    if len(first) == 0:
+        raise ValueError(f"no {names[0]} to score: the list is empty")
+
+
+def _check_texts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse one text where a list of texts is meant, and lists that do not match."""
+    for name, texts in (("hypotheses", hypotheses), ("references", references)):
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{name} must be a list of texts (join tokens with spaces), got {texts!r:.60}")
+    check_lists(hypotheses, references)
+
+
+def _metric(tokenize: str, lowercase: bool, effective_order: bool = False) -> BLEU:
+    """Make sacreBLEU's BLEU; `force` only silences its guess that the text was tokenised already."""
+    if tokenize not in TOKENIZERS:
+        raise ValueError(f"unknown tokeniser {tokenize!r}; expected one of {', '.join(TOKENIZERS)}")
+    return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
+
+
+def _bleu_of_counts(row: NDArray[np.int64]) -> float:
+    """Compute BLEU from sums: 4 counts of matches, 4 of k-grams, length of hypotheses, of references."""
+    numbers = [int(x) for x in row]
+    score: BLEUScore = BLEU.compute_bleu(
+        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
+    )
+    return float(score.score)
+
+
+def _redrawn_sums(rows: NDArray[Any], samples: int, seed: int) -> NDArray[Any]:
+    """Sum the rows of each redrawn set; how often a row is drawn is multinomial."""
+    if samples < 1:
+        raise ValueError(f"samples is {samples}; expected at least 1")
+    n = len(rows)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=samples)
+    return drawn @ rows  # (samples, columns)
+
+
+def _percentiles(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
+    """Give the bounds that leave 2.5 % on either side."""
+    low, high = np.percentile(np.asarray(values, dtype=float), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _matches(hypotheses: Sequence[object], references: Sequence[object]) -> list[bool]:
+    """Say for each item whether both are equal; a list equals a tuple of the same items."""
+    check_lists(hypotheses, references)
+    plain = ([tuple(x) if isinstance(x, list) else x for x in items] for items in (hypotheses, references))
+    return [h == r for h, r in zip(*plain, strict=True)]

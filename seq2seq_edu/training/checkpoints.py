@@ -1,0 +1,215 @@
+"""Keep a model in one safetensors file, whole or not at all: parameters, vocabularies, training state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from seq2seq_edu.data import Subwords, Text, Vocabulary
+from seq2seq_edu.files import write_whole
+from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer, TransformerConfig
+
+FORMAT, VERSION = "seq2seq-edu", "1"
+KINDS: dict[str, type[Vocabulary] | type[Subwords]] = {"words": Vocabulary, "subwords": Subwords}
+MODELS: dict[str, Callable[[dict[str, Any]], EncoderDecoder]] = {  # how each kind is built from its settings
+    Seq2Seq.kind: lambda settings: Seq2Seq(ModelConfig(**settings)),
+    Transformer.kind: lambda settings: Transformer(TransformerConfig(**settings)),
+}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read or does not fit; the message names the file, the reason and the cure."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    ``model`` is in evaluation mode; ``source_text`` and ``target_text`` turn text into ids and back;
+    ``about`` is what was said of the run (data, attention, seed, ...); ``progress`` and ``optimizer`` are
+    there for resuming, and empty in a file that is only for translating.
+    """
+
+    model: EncoderDecoder
+    source_text: Text
+    target_text: Text
+    about: dict[str, Any]
+    progress: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: Path,
+    model: EncoderDecoder,
+    source_text: Text,
+    target_text: Text,
+    *,
+    about: Mapping[str, Any] | None = None,
+    progress: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None,
+    half: bool = False,
+) -> None:
+    """Write a model and all it needs to one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; ends with ``.safetensors``.
+    model : EncoderDecoder
+        Seq2Seq or Transformer: the file says which. Its parameters are stored once each (tied ones are tied
+        again on loading).
+    source_text, target_text : Text
+        Vocabulary or Subwords of either side.
+    about : mapping, optional
+        Plain data about the run.
+    progress, optimizer : mappings, optional
+        What resuming needs.
+    half : bool
+        Store parameters in float16, half the size, for weights that are given away; they load as float32.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an older file stays as it was.
+    """
+    kept = {name: p.detach().cpu().contiguous().clone() for name, p in model.named_parameters()}
+    tensors = {f"model.{name}": p.half() if half else p for name, p in kept.items()}
+    tensors |= {f"optimizer.{name}": t.detach().cpu().contiguous() for name, t in (optimizer or {}).items()}
+    for side, text in (("source", source_text), ("target", target_text)):
+        tensors[f"text.{side}"] = torch.frombuffer(bytearray(text.to_bytes()), dtype=torch.uint8)
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": model.kind,
+        "config": json.dumps(asdict(model.config)),
+        "kinds": json.dumps([source_text.kind, target_text.kind]),
+        "about": json.dumps(dict(about or {})),
+        "progress": json.dumps(dict(progress or {})),
+    }
+    write_whole(Path(path), save(tensors, metadata))
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file, or a folder: then its ``model``, ``best`` or ``last.safetensors``, whichever is there first.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+        On the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it is cut short, it is not ours, it has another version, or its tensors
+        do not fit its configuration.
+    """
+    path = find(Path(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}): it is cut short or not a safetensors file; "
+            "copy it again or train again"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of seq2seq-edu")
+    if metadata.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint version {metadata.get('version')}, this program reads version "
+            f"{VERSION}: install the release that wrote it, or train again"
+        )
+    try:
+        build = MODELS[metadata.get("model", Seq2Seq.kind)]  # the first files did not say
+        model = build(json.loads(metadata["config"]))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(_fitting(tensors.pop(f"model.{name}"), parameter))
+        source, target = (
+            KINDS[kind].from_bytes(tensors.pop(f"text.{side}").numpy().tobytes())
+            for side, kind in zip(("source", "target"), json.loads(metadata["kinds"]), strict=True)
+        )
+        about, progress = json.loads(metadata["about"]), json.loads(metadata["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} does not fit together ({type(error).__name__}: {error}); "
+            "it was changed after it was written: copy it again or train again"
+        ) from error
+    optimizer = {name.removeprefix("optimizer."): t for name, t in tensors.items()}
+    return Checkpoint(model.eval(), source, target, about, progress, optimizer)
+
+
+def load_progress(path: Path) -> dict[str, Any]:
+    """Read how far the training had come that wrote a checkpoint, without loading its tensors.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    progress : dict
+        As given to :func:`save_checkpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or holds no progress.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["progress"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not tell how far it came ({error}): train again") from error
+
+
+def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:
+    """Return ``stored`` if it has the shape wanted."""
+    if stored.shape != wanted.shape:
+        raise ValueError(
+            f"a tensor has shape {tuple(stored.shape)} where the model wants {tuple(wanted.shape)}"
+        )
+    return stored
+
+
+def find(path: Path) -> Path:
+    """Return the checkpoint file that a path means.
+
+    Parameters
+    ----------
+    path : Path
+        The file itself; or a folder: then its ``model`` (a released one), ``best`` or ``last.safetensors``,
+        whichever is there first.
+
+    Returns
+    -------
+    file : Path
+        It exists.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none.
+    """
+    names = ("model.safetensors", "best.safetensors", "last.safetensors")
+    for candidate in [path / name for name in names] if path.is_dir() else [path]:
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(
+        f"there is no checkpoint at {path}: train one with `seq2seq-edu train`, or check the path"
+    )

@@ -1,0 +1,392 @@
+"""Corpora: published files are read as they are meant, nothing wrong is used silently, no sentence leaks."""
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pooch
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq_edu.data import UNK, Subwords, corpora
+from seq2seq_edu.data.corpora import (
+    Corpus,
+    Pair,
+    load,
+    read_parallel,
+    read_tsv,
+    sentence_key,
+    split_by_sentence,
+)
+
+
+def published(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> Path:
+    """Write a file and declare it to be the published one."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    monkeypatch.setitem(corpora.SHA256, name, hashlib.sha256(content).hexdigest())
+    return path
+
+
+def small_multi30k(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish a Multi30k of five training, two validation and two test pairs, with two leaks."""
+    texts = {
+        "train": (["Ein Hund.", "Zwei Hunde.", "Ein Kind!", "Drei Katzen.", "Ein Rad."], "ABCDE"),
+        "val": (["Ein Ball.", "Ein Baum."], "FG"),
+        "test_2016_flickr": (["ein kind", "Ein Haus."], ["C or c", "d"]),
+    }
+    for split, (de, en) in texts.items():
+        for language, lines in (("de", de), ("en", en)):
+            content = gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+            published(folder, monkeypatch, f"multi30k/{split}.{language}.gz", content)
+
+
+# Where the data lie
+
+
+def test_data_folder_is_the_option_then_the_variable_then_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", "from_variable")
+    assert corpora.data_folder("from_option") == Path("from_option")
+    assert corpora.data_folder() == corpora.data_folder("") == Path("from_variable")
+    monkeypatch.delenv("SEQ2SEQ_EDU_DATA")
+    assert "seq2seq_edu" in str(corpora.data_folder())
+    assert corpora.data_folder("~/x") == Path.home() / "x"
+
+
+def test_folder_with_the_files_is_used_without_network_and_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_multi30k(tmp_path, monkeypatch)
+    monkeypatch.setattr(corpora, "_download", lambda *args: pytest.fail("tried to download"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    tmp_path.chmod(0o555)
+    try:
+        corpus = load("multi30k", data_dir=tmp_path)
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    finally:
+        for path in [tmp_path, *tmp_path.iterdir()]:
+            path.chmod(0o755)
+    assert corpus.source_language == "de" and corpus.target_language == "en"
+    assert corpus.test == (Pair("ein kind", "C or c"), Pair("Ein Haus.", "d"))
+
+
+def test_multi30k_training_gives_way_to_the_test_set_on_either_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_multi30k(tmp_path, monkeypatch)
+    corpus = load("multi30k", data_dir=tmp_path)
+    assert [pair.target for pair in corpus.train] == ["A", "B", "E"]  # C leaked in German, D in English
+    assert len(corpus.validation) == len(corpus.test) == 2
+    assert "2 training and 0 validation pairs dropped" in corpus.notes
+
+
+# Reading
+
+
+def test_parallel_files_plain_and_gzip_keep_step(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.txt", tmp_path / "b.txt.gz"
+    source.write_bytes("\ufeffeins \r\n\r\nzwei\u2028drei\nvier".encode())
+    target.write_bytes(gzip.compress(b" one\n\n two three\nfour\n"))
+    pairs = [Pair("eins", "one"), Pair("zwei\u2028drei", "two three"), Pair("vier", "four")]
+    assert read_parallel(source, target) == pairs
+
+
+def test_tsv_takes_mark_last_empty_line_and_third_column(tmp_path: Path) -> None:
+    path = tmp_path / "cmn.txt"
+    path.write_bytes("\ufeffHi.\t嗨。\tCC-BY\nRun!\t跑\u200b！\n\n".encode())
+    assert read_tsv(path) == [Pair("Hi.", "嗨。"), Pair("Run!", "跑！")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty; expected one sentence a line"),
+        (b"\n\n", "empty"),
+        (
+            b"Hi.\tHallo.\nno tab here\n",
+            "line 2 .*'no tab here'; expected source, tab, target.*tabs into spaces",
+        ),
+        (b"Hi.\t \tCC-BY\n", "line 1 "),
+        (b"Hi.\t\xe4\n", "not UTF-8 text .byte 4 is 0xe4.: save it as UTF-8"),
+        ("Hi.\tHallo.\n".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_bad_tsv_says_what_and_where(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as caught:
+        read_tsv(path)
+    assert "bad.tsv" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        (b"a\nb\nc\n", b"a\nb\n", "a.txt has 3 lines but .*b.txt has 2"),
+        (b"a\n\nc\n", b"a\nb\nc\n", "line 2 of .*a.txt is empty"),
+        (b"a\nb\nc\n", b"a\nb\n\n", "line 3 of .*b.txt is empty"),
+        (b"", b"a\n", "a.txt is empty"),
+    ],
+)
+def test_bad_parallel_files_say_what_and_where(
+    tmp_path: Path, source: bytes, target: bytes, words: str
+) -> None:
+    (tmp_path / "a.txt").write_bytes(source)
+    (tmp_path / "b.txt").write_bytes(target)
+    with pytest.raises(ValueError, match=words):
+        read_parallel(tmp_path / "a.txt", tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize("cut", ["short", "middle", "not gzip"])
+def test_damaged_gzip_is_an_error(tmp_path: Path, cut: str) -> None:
+    whole = gzip.compress(bytes(range(32, 127)) * 11)
+    content = {"short": whole[:-7], "middle": whole[:13] + b"\xff" * 11 + whole[24:], "not gzip": b"a\n"}[cut]
+    path = tmp_path / "a.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not a whole gzip file"):
+        read_parallel(path, path)
+
+
+def test_unknown_corpus_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected one of multi30k, tatoeba-zh-en, tatoeba-en-zh"):
+        load("wmt14")
+
+
+# Downloading, from a server on this machine
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Serve a folder in place of the published addresses and give its path."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    folder = tmp_path_factory.mktemp("published")
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    for name in corpora.ADDRESSES:
+        monkeypatch.setitem(corpora.ADDRESSES, name, f"http://127.0.0.1:{http.server_address[1]}/{name}")
+    yield folder
+    http.shutdown()
+    http.server_close()
+
+
+def test_download_is_whole_checked_silent_and_done_once(
+    server: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    small_multi30k(server, monkeypatch)
+    logger, said = pooch.get_logger(), []
+    logger.setLevel("INFO")  # as it is when pooch has just been imported
+    monkeypatch.setattr(logger, "handle", said.append)
+    first = load("multi30k", data_dir=tmp_path / "cache")
+    assert capfd.readouterr() == ("", "")  # no bar where there is no terminal
+    assert said == []
+    names = sorted(path.relative_to(tmp_path / "cache").as_posix() for path in tmp_path.rglob("*.*"))
+    assert names == sorted(name for name in corpora.SHA256 if name.startswith("multi30k/"))
+    monkeypatch.setattr(corpora, "_download", lambda *args: pytest.fail("downloaded twice"))
+    assert load("multi30k", data_dir=tmp_path / "cache") == first
+
+
+def test_download_shows_a_bar_when_asked(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small_multi30k(server, monkeypatch)
+    load("multi30k", data_dir=tmp_path, progress=True)
+    assert "%" in capfd.readouterr().err
+
+
+def test_download_with_wrong_hash_leaves_nothing(server: Path, tmp_path: Path) -> None:
+    (server / "multi30k").mkdir()
+    (server / "multi30k" / "train.de.gz").write_bytes(b"<html>Please log in</html>")
+    with pytest.raises(ValueError, match="(?s)train.de.gz is not the published file.*proxy.*put it at"):
+        load("multi30k", data_dir=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_missing_page_is_an_error(server: Path, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="(?s)cannot download .*cmn.txt.*404"):
+        load("tatoeba-zh-en", data_dir=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_no_network_names_cause_and_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setitem(corpora.ADDRESSES, "tatoeba", "http://127.0.0.1:9")  # nobody answers here
+    with pytest.raises(OSError, match="(?s)cannot download.*Check the network.*--data-dir.*SEQ2SEQ_EDU_DATA"):
+        load("tatoeba-zh-en", data_dir=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_full_disk_leaves_nothing(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_multi30k(server, monkeypatch)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.move", full)
+    with pytest.raises(OSError, match="(?s)No space left on device.*disk"):
+        load("multi30k", data_dir=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_data_folder_that_is_a_file_is_an_error(server: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="cannot download"):
+        load("multi30k", data_dir=tmp_path / "file")
+
+
+def test_changed_file_is_never_used_nor_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "tatoeba" / "cmn.txt"
+    path.parent.mkdir()
+    path.write_text("Hi.\tMine.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="(?s)cmn.txt is not the published file.*expected aa264a.*delete it"):
+        load("tatoeba-zh-en", data_dir=tmp_path)
+    assert path.read_text(encoding="utf-8") == "Hi.\tMine.\n"
+
+
+# Splitting by sentence
+
+sentences = st.text(alphabet="abcdefg!. ", min_size=1, max_size=3).filter(str.strip)
+pair_lists = st.lists(st.builds(Pair, sentences, sentences), min_size=1, max_size=31)
+
+
+def keys(pairs: tuple[Pair, ...] | list[Pair], side: int) -> set[str]:
+    return {sentence_key(pair[side]) for pair in pairs}
+
+
+@settings(max_examples=200, deadline=None)
+@given(pair_lists, st.integers(0, 3), st.integers(0, 3))
+def test_split_loses_nothing_and_shares_no_sentence(pairs: list[Pair], validation: int, test: int) -> None:
+    try:
+        parts = split_by_sentence(pairs, validation=validation, test=test)
+    except ValueError:
+        return
+    assert sorted(pair for part in parts for pair in part) == sorted(pairs)
+    assert len(parts[1]) >= validation and len(parts[2]) >= test
+    for side in (0, 1):
+        train, held, tested = (keys(part, side) for part in parts)
+        assert not train & held and not train & tested and not held & tested
+
+
+def test_split_ignores_order_of_pairs_and_direction() -> None:
+    pairs = [Pair(f"s{k // 2}", f"t{k}") for k in range(31)]
+    parts = split_by_sentence(pairs, validation=5, test=7)
+    again = split_by_sentence(pairs[::-1], validation=5, test=7)
+    turned = split_by_sentence([Pair(y, x) for x, y in pairs], validation=5, test=7)
+    for part, other, swapped in zip(parts, again, turned, strict=True):
+        assert part == other[::-1] == [Pair(y, x) for x, y in swapped]
+        assert part == sorted(part, key=pairs.index)  # the order of the input
+    assert parts[2] != pairs[:7]  # not the first ones
+
+
+def test_chain_of_shared_sentences_is_one_component_and_a_giant_one_is_for_training() -> None:
+    chain = [Pair(f"s{k}", f"t{k}") for k in range(11)] + [Pair(f"s{k}", f"T{k + 1}") for k in range(10)]
+    single = [Pair("x", "y")]
+    train, held, tested = split_by_sentence(chain + single, validation=0, test=1, largest=2)
+    assert tested == single and held == [] and train == chain
+    with pytest.raises(ValueError, match="cannot hold out 1 . 1 of 22 pairs"):
+        split_by_sentence(chain + single, validation=1, test=1, largest=2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Don't go!", "dont GO", True),
+        ("你好，汤姆。", "你好 汤姆！", True),
+        ("ＯＫ１", "ok1", True),
+        ("café", "cafe\u0301", True),
+        ("Straße", "STRASSE", True),
+        ("go", "so", False),
+        ("10", "11", False),
+        ("!", "?", False),
+    ],
+)
+def test_sentence_key(one: str, other: str, same: bool) -> None:
+    assert (sentence_key(one) == sentence_key(other)) is same
+
+
+# Vocabulary from the training split only
+
+PLANTED = Corpus(
+    "planted",
+    "de",
+    "en",
+    train=(Pair("ein hund sieht ein haus", "a dog sees a house"), Pair("ein haus", "a house")),
+    validation=(Pair("ein ßaum", "a trψe"),),
+    test=(Pair("eine ☂", "a ♞"),),
+    notes="",
+)
+
+
+def test_training_texts_are_the_training_split() -> None:
+    both = list(corpora.training_texts(PLANTED))
+    assert both == ["ein hund sieht ein haus", "a dog sees a house", "ein haus", "a house"]
+    assert list(corpora.training_texts(PLANTED, "source")) == both[::2]
+    assert list(corpora.training_texts(PLANTED, "target")) == both[1::2]
+    with pytest.raises(ValueError, match="'source', 'target' or 'both'"):
+        list(corpora.training_texts(PLANTED, "train"))  # type: ignore[arg-type]
+
+
+def test_text_of_the_other_splits_never_reaches_the_subwords() -> None:
+    subwords = Subwords.train(corpora.training_texts(PLANTED), vocab_size=25)
+    for planted in "ßψ☂♞":
+        assert UNK in subwords.encode(planted)
+    for pair in PLANTED.train:
+        assert UNK not in subwords.encode(pair.source) + subwords.encode(pair.target)
+
+
+# The published corpora
+
+
+def test_real_multi30k(real_data: Path) -> None:
+    corpus = load("multi30k", data_dir=real_data)
+    assert [len(part) for part in (corpus.train, corpus.validation, corpus.test)] == [28998, 1014, 1000]
+    assert corpus.test[0].target == "A man in an orange hat starring at something."
+    assert_no_leak(corpus)
+
+
+def test_real_tatoeba_in_both_directions(real_data: Path) -> None:
+    there = load("tatoeba-zh-en", data_dir=real_data)
+    back = load("tatoeba-en-zh", data_dir=real_data)
+    assert (there.source_language, there.target_language, back.source_language) == ("zh", "en", "en")
+    assert [len(part) for part in (there.train, there.validation, there.test)] == [27054, 1000, 1000]
+    for name in ("train", "validation", "test"):
+        assert getattr(there, name) == tuple(Pair(y, x) for x, y in getattr(back, name))
+    assert_no_leak(there)
+    assert "29155 pairs. 11 Chinese sentences" in there.notes and "101 repeated pairs" in there.notes
+    assert Pair("嗨。", "Hi.") in there.train + there.validation + there.test  # no byte-order mark left
+    chinese = [pair.source for pair in there.train + there.validation + there.test]
+    assert all(text == corpora.simplified(text) for text in chinese)
+
+
+def test_real_subwords_know_the_training_text_and_only_it(real_data: Path) -> None:
+    corpus = load("tatoeba-zh-en", data_dir=real_data)
+    subwords = Subwords.train(corpora.training_texts(corpus), vocab_size=8000, lowercase=True)
+    assert not any(UNK in subwords.encode(text) for text in corpora.training_texts(corpus))
+    seen = set("".join(corpora.training_texts(corpus)))
+    new = {c for pair in corpus.test for c in pair.source if c not in seen}
+    assert new and all(UNK in subwords.encode(c) for c in new)
+
+
+def assert_no_leak(corpus: Corpus) -> None:
+    """Check that no sentence of either side stands in two splits."""
+    parts = (corpus.train, corpus.validation, corpus.test)
+    for side in (0, 1):
+        train, held, tested = (keys(part, side) for part in parts)
+        assert not train & held and not train & tested and not held & tested

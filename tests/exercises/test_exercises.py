@@ -1,0 +1,315 @@
+"""Exercises: made from the solutions without drift or leak; right answers pass, wrong ones get their hint."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import runpy
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import load_script
+
+from seq2seq_edu.grading import Chapter, handout
+from seq2seq_edu.grading.checker import Checker
+from seq2seq_edu.grading.questions import KINDS, Outcome, Question, earned, load, local, run
+
+ROOT = Path(__file__).resolve().parents[2]
+SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
+SLUGS = sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
+SEEDS = ("0", "1", "another")
+Cell = dict[str, Any]
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # wrong answers overflow
+
+
+class Wrong(NamedTuple):
+    """A wrong answer, the points it earns and words of the message it meets."""
+
+    question: str
+    name: str
+    points: float
+    words: str
+    code: str
+
+
+def cells(path: Path, kind: str = "code") -> list[Cell]:
+    """Return the cells of a notebook, their sources as one text."""
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [{**cell, "source": "".join(cell["source"])} for cell in found if cell["cell_type"] == kind]
+
+
+@cache
+def chapter(slug: str) -> Chapter:
+    """Return the questions of a chapter, with hidden checks."""
+    return load(SOLUTIONS / "checks" / f"{slug}.py")
+
+
+@cache
+def wrong(slug: str) -> list[Wrong]:
+    """Return the wrong answers of a chapter."""
+    return [Wrong(*listed) for listed in runpy.run_path(str(SOLUTIONS / "wrong" / f"{slug}.py"))["WRONG"]]
+
+
+QUESTIONS = [pytest.param(slug, id, id=id) for slug in SLUGS for id in chapter(slug).questions]
+WRONG = [
+    pytest.param(slug, k, id=f"{item.question}-{item.name}".replace(" ", "-"))
+    for slug in SLUGS
+    for k, item in enumerate(wrong(slug))
+]
+
+
+def run_cells(path: Path, edition: str = "0") -> dict[str, Any]:
+    """Run a notebook without its checks, in the edition of a seed."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in cells(path):
+        source = cell["source"]
+        given = handout.GIVEN.match(source)
+        if given:
+            source = handout.given_cell(given[1], chapter(path.stem).given(given[1], edition))
+        if not re.match(r"(check|hint)\b", source):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(source, f"<{cell['id']}>", "exec"), namespace)
+    return namespace
+
+
+@cache
+def solved(slug: str, edition: str = "0") -> dict[str, Any]:
+    """Return the names of a solution notebook."""
+    return run_cells(SOLUTIONS / f"{slug}.ipynb", edition)
+
+
+def first_message(outcomes: list[Outcome]) -> str:
+    """Return what a student is told."""
+    return next((outcome.message for outcome in outcomes if not outcome.passed), "")
+
+
+# Generated without drift and without leak
+
+
+def test_there_are_enough() -> None:
+    questions = [question for slug in SLUGS for question in chapter(slug).questions.values()]
+    assert len(questions) >= 29
+    assert {question.kind for question in questions} == set(KINDS)
+    assert {question.level for question in questions} == {1, 2, 3, 4}
+
+
+def test_exercises_are_what_the_tool_writes(tmp_path: Path) -> None:
+    written = handout.write(SOLUTIONS, tmp_path)
+    for path in written:
+        committed = EXERCISES / path.relative_to(tmp_path)
+        same = committed.exists() and committed.read_bytes() == path.read_bytes()
+        assert same, f"{committed.name} is not what the solutions give: run tools/make_exercises.py"
+    there = [*EXERCISES.glob("*.ipynb"), *EXERCISES.glob("checks/*.py")]
+    assert {path.relative_to(EXERCISES) for path in there} == {path.relative_to(tmp_path) for path in written}
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_exercises_leak_nothing(slug: str) -> None:
+    text = (EXERCISES / f"{slug}.ipynb").read_text(encoding="utf-8")
+    assert "### BEGIN" not in text and "### END" not in text
+    solution = cells(SOLUTIONS / f"{slug}.ipynb")
+    answers = [cell["id"] for cell in solution if "### BEGIN SOLUTION" in cell["source"]]
+    left = {cell["id"]: cell for cell in cells(EXERCISES / f"{slug}.ipynb")}
+    assert answers, "no answers were cut"
+    for id in answers:
+        assert "raise NotImplementedError()" in left[id]["source"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in left.values())
+    checks = (EXERCISES / "checks" / f"{slug}.py").read_text(encoding="utf-8")
+    for question in chapter(slug).questions.values():
+        for check in question.checks:
+            assert (f"def {check.name}(" in checks) != check.hidden, f"{question.id} {check.name}"
+    assert "hidden=True" not in checks and "HIDDEN TESTS" not in checks
+
+
+def test_a_marker_left_open_leaks_no_check() -> None:
+    source = "a = 1\n### BEGIN HIDDEN TESTS\nb = 2\n"
+    with pytest.raises(ValueError, match="BEGIN HIDDEN TESTS"):
+        handout.student_checks(source, {})
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_chapter_lists_its_exercises(slug: str) -> None:
+    tool = load_script(ROOT / "tools" / "make_exercises.py")
+    texts = [cell["source"] for cell in cells(ROOT / "notebooks" / f"{slug}.ipynb", "markdown")]
+    assert tool.chapter_text(chapter(slug)) in texts, "run tools/make_exercises.py"
+
+
+# Questions and notebooks fit
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_headings_and_points_are_those_of_the_checks(slug: str) -> None:
+    text = cells(SOLUTIONS / f"{slug}.ipynb", "markdown")
+    headings = [cell["source"].splitlines()[0] for cell in text if cell["source"].startswith("## Exercise")]
+    questions = list(chapter(slug).questions.values())
+    assert headings == [
+        f"## Exercise {q.id} · {q.title} · {'★' * q.level} {q.kind} · {q.minutes} min" for q in questions
+    ]
+    code = cells(SOLUTIONS / f"{slug}.ipynb")
+    asked = [cell for cell in code if re.fullmatch(r'check\(".*"\)', cell["source"])]
+    assert [cell["source"] for cell in asked] == [f'check("{q.id}")' for q in questions]
+    visible = [sum(check.points for check in q.checks if not check.hidden) for q in questions]
+    assert [cell["metadata"]["nbgrader"]["points"] for cell in asked] == visible
+    for cell in text:
+        if "### BEGIN SOLUTION" in cell["source"]:
+            continue
+        words = re.findall(
+            r"[\w'-]+", re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)", " x ", cell["source"])
+        )
+        assert len(words) <= 110, f"{cell['id']} has {len(words)} words"
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_solution_was_run_and_shows_that_it_passes(slug: str) -> None:
+    path = SOLUTIONS / f"{slug}.ipynb"
+    assert load_script(ROOT / "tools" / "check_notebooks.py").static_problems(path) == []
+    said = {cell["source"]: "".join("".join(one["text"]) for one in cell["outputs"]) for cell in cells(path)}
+    for id in chapter(slug).questions:
+        assert said[f'check("{id}")'] == f"{id}  PASS\n", f"run tools/refresh_notebooks.py {path}"
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_given_cells_hold_the_constants_of_the_book(slug: str) -> None:
+    sources = [cell["source"] for cell in cells(SOLUTIONS / f"{slug}.ipynb")]
+    given = [source for source in sources if handout.GIVEN.match(source)]
+    constants = {id: chapter(slug).given(id) for id in chapter(slug).questions}
+    assert given == [handout.given_cell(id, values) for id, values in constants.items() if values]
+    names = Counter(name for values in constants.values() for name in values)
+    assert not [name for name, times in names.items() if times > 1], "one name in two questions"
+
+
+@pytest.mark.parametrize(("slug", "id"), QUESTIONS)
+def test_a_question_is_whole(slug: str, id: str) -> None:
+    question = chapter(slug).questions[id]
+    assert id.split(".")[0] == str(int(slug[:2]))
+    assert any(not check.hidden for check in question.checks)
+    assert len(question.hints) >= 2 and len({check.name for check in question.checks}) == len(question.checks)
+    assert all(check.hint.strip() for check in question.checks)
+    if question.kind == "predict":
+        assert question.constants is not None, "a prediction without constants is the same in every class"
+    assert sum(item.question == id for item in wrong(slug)) >= 3
+
+
+# Right, unanswered and wrong answers
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("slug", "id"), QUESTIONS)
+def test_the_solution_earns_all(slug: str, id: str, seed: str) -> None:
+    question = chapter(slug).questions[id]
+    names = solved(slug, seed if question.constants else "0")
+    outcomes = list(run(question, local(names), seed, chapter(slug).given(id, seed)))
+    assert earned(outcomes) == question.points, first_message(outcomes)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_stub_earns_nothing_and_says_so(slug: str) -> None:
+    names = run_cells(EXERCISES / f"{slug}.ipynb")
+    for question in chapter(slug).questions.values():
+        outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
+        assert earned(outcomes) == 0, question.id
+        assert first_message(outcomes) == "not answered yet", question.id
+
+
+FAILED: set[tuple[str, str]] = set()
+
+
+@pytest.mark.parametrize(("slug", "k"), WRONG)
+def test_a_wrong_answer_earns_its_points_and_meets_its_hint(slug: str, k: int) -> None:
+    item = wrong(slug)[k]
+    question = chapter(slug).questions[item.question]
+    names = with_answer(slug, item)
+    outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
+    FAILED.update((question.id, outcome.check.name) for outcome in outcomes if not outcome.passed)
+    assert earned(outcomes) == item.points < question.points, first_message(outcomes)
+    assert item.words in first_message(outcomes)
+
+
+def with_answer(slug: str, item: Wrong) -> dict[str, Any]:
+    """Return the names of the solution notebook with a wrong answer run after it."""
+    names = run_cells(SOLUTIONS / f"{slug}.ipynb")
+    exec(compile(item.code, f"<{item.name}>", "exec"), names)
+    return names
+
+
+def test_every_check_fails_for_a_wrong_answer(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("-k") or len(FAILED) == 0:
+        pytest.skip("only some wrong answers were run")
+    questions = [question for slug in SLUGS for question in chapter(slug).questions.values()]
+    assert {(q.id, check.name) for q in questions for check in q.checks} - FAILED == set()
+
+
+# Editions for a class
+
+
+DREW = [(slug, q.id) for slug in SLUGS for q in chapter(slug).questions.values() if q.constants]
+CONSTANTS = [pytest.param(slug, id, id=id) for slug, id in DREW]
+
+
+@pytest.mark.parametrize(("slug", "id"), CONSTANTS)
+def test_editions_differ_in_what_is_accepted(slug: str, id: str) -> None:
+    question = chapter(slug).questions[id]
+    seeds = [str(k) for k in range(8)]
+    assert len({repr(chapter(slug).given(id, seed)) for seed in seeds}) >= 3
+    if question.kind == "predict":
+        theirs = [chapter(slug).given(id, seed) for seed in seeds[1:]]
+        sums = [earned(list(run(question, local(solved(slug)), given=given))) for given in theirs]
+        assert min(sums) < question.points, "one answer fits every class"
+
+
+def test_an_edition_for_a_class_carries_its_constants_and_not_its_text(tmp_path: Path) -> None:
+    secret = "spring 2027"
+    handout.write(SOLUTIONS, tmp_path, secret)
+    slug, id = DREW[0]
+    theirs = load(tmp_path / "checks" / f"{slug}.py")
+    assert theirs.given(id) == chapter(slug).given(id, secret) != chapter(slug).given(id)
+    assert secret not in (tmp_path / "checks" / f"{slug}.py").read_text(encoding="utf-8")
+    notebook = (tmp_path / f"{slug}.ipynb").read_text(encoding="utf-8")
+    assert secret not in notebook
+    sources = [cell["source"] for cell in cells(tmp_path / f"{slug}.ipynb")]
+    assert handout.given_cell(id, theirs.given(id)) in sources
+
+
+# What a reader sees
+
+
+def test_check_hint_and_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(EXERCISES)
+    check = Checker()
+    exec("check('3.1')", {"check": check})
+    assert capsys.readouterr().out.startswith("3.1  NOT YET: there is no ")
+    exec("check('3.1')", run_cells(EXERCISES / "03_attention_weights.ipynb") | {"check": check})
+    assert capsys.readouterr().out == "3.1  not answered yet\n"
+    hidden = sum(item.hidden for item in chapter("03_attention_weights").questions["3.1"].checks)
+    exec("check('3.1')", solved("03_attention_weights") | {"check": check})
+    assert capsys.readouterr().out == f"3.1  PASS  ({hidden} more when graded)\n"
+    exec("check('3.1', full=True)", solved("03_attention_weights") | {"check": check})
+    assert capsys.readouterr().out == "3.1  PASS\n"
+    for _ in range(9):
+        check.hint("3.1")
+    lines = capsys.readouterr().out.splitlines()
+    last = len(chapter("03_attention_weights").questions["3.1"].hints)
+    assert lines[0].startswith(f"3.1  hint 1 of {last}: ")
+    assert lines[-1].startswith(f"3.1  hint {last} of {last}: ")
+    check.progress()
+    out = capsys.readouterr().out
+    assert out.startswith("03_attention_weights: 1 of ") and re.search(r"3\.1 .* PASS ", out)
+    assert "04_" not in out
+
+
+@pytest.mark.parametrize(("id", "complaint"), [("3.99", "this chapter has 3.1"), ("77.1", "no such chapter")])
+def test_an_unknown_exercise_is_refused(id: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXERCISES)
+    with pytest.raises(ValueError, match=complaint):
+        Checker()(id)
+
+
+def test_a_question_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a kind"):
+        Chapter("x").question("1.1", "t", kind="guess", level=1, minutes=1, hints=("a",))
+    assert Question("1.1", "t", "build", 1, 1, ("a",)).points == 0
