@@ -1,6 +1,6 @@
 """Sequence to sequence with attention: from the equations in NumPy to a translator in PyTorch.
 
-The rooms, in reading order; each shows at its door (``__init__``) what it offers, and uses only rooms above it here:
+The rooms, in reading order. Each shows in its ``__init__`` what it offers, and uses only rooms above it here:
 
 equations    every printed equation as one function, in NumPy
 gradients    the gradient of each, derived by hand

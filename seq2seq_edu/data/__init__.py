@@ -1,4 +1,4 @@
-"""Sentences in, numbers out: text and vocabularies, batches, subwords, corpora, and generated tasks with gold links."""
+"""Sentences in, numbers out: text, batches, subwords, corpora, and generated tasks with gold links."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""From probabilities to a sentence: greedy search, sampling, beam search, and a translator from text to text."""
+"""From probabilities to a sentence: greedy, sampling, beam search, and a translator of text."""
 
 from seq2seq_edu.decoding.search import beam, greedy, n_best, sample, tree
 from seq2seq_edu.decoding.search_tree import Hypothesis, Node, next_log_probs

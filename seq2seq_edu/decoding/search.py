@@ -212,7 +212,7 @@ def beam(
     m is the number of tokens, eos included, and alpha the length penalty: 0 compares sums, which favours
     short outputs, 1 compares means. A width of 1 is greedy search; a width with room for every prefix is
     exhaustive search. In between, a wider beam sees more and yet may return less: what it kept at one step
-    can crowd out what would have won later. :func:`seq2seq_edu.decoding.search_tree.search` states when it stops.
+    can crowd out what would have won later. ``search_tree.search`` states when it stops.
 
     Parameters
     ----------

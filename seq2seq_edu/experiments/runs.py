@@ -31,7 +31,7 @@ from seq2seq_edu.training.loop import Record
 
 @dataclass(frozen=True)
 class Settings:
-    """Say what to train, in the words of the command line; see :mod:`seq2seq_edu.experiments.recipes` for the names."""
+    """Say what to train, in the words of the command line; ``recipes`` has the names."""
 
     data: str
     attention: str = "additive"

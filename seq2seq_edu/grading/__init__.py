@@ -1,4 +1,4 @@
-"""Exercises, their checks, and the grading of untrusted notebooks: a judge knows the answers, a worker in a sandbox runs the notebook."""
+"""Exercises with instant checks, and the grading of untrusted notebooks by a judge and a sandboxed worker."""
 
 from seq2seq_edu.grading.checker import check, hint
 from seq2seq_edu.grading.questions import Chapter, expect, expect_close, expect_shape, fail

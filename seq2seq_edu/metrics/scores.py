@@ -344,7 +344,15 @@ def check_lists(
     second: Sequence[object],
     names: tuple[str, str] = ("hypotheses", "references"),
 ) -> None:
-    """Refuse empty lists and lists of different length."""
+    """Refuse empty lists and lists of different length.
+
+    Parameters
+    ----------
+    first, second : sequences
+        To be compared one by one.
+    names : pair of str
+        What the message calls them.
+    """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} {names[0]} but {len(second)} {names[1]}: expected as many")
     if len(first) == 0:

@@ -1,4 +1,4 @@
-"""Models, from one attention step to a whole Transformer; each can ``encode`` a source and ``step`` through a target."""
+"""Models, from one attention step to a Transformer; each can ``encode`` a source and ``step`` to a target."""
 
 from seq2seq_edu.models.attention import (
     ATTENTIONS,

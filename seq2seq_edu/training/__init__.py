@@ -1,4 +1,4 @@
-"""Training: a loop that gives one record at a time, its losses, and checkpoints written whole or not at all."""
+"""Training: a loop that gives one record at a time, its losses, and checkpoints."""
 
 from seq2seq_edu.training.checkpoints import (
     Checkpoint,
