@@ -60,7 +60,7 @@ def softmax_backward(grad: Array, weights: Array, temperature: float = 1.0) -> A
 
     References
     ----------
-    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
+    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
     """
     _check_temperature(temperature)
     _check_shape("grad", grad, weights.shape, "one number for each weight")
@@ -137,7 +137,7 @@ def dot_score_backward(grad: Array, query: Array, keys: Array) -> tuple[Array, A
 
     References
     ----------
-    The derivative of "dot" of Luong, Pham and Manning (2015), arXiv:1508.04025. Taught in: decoder.
+    The derivative of "dot" of Luong, Pham and Manning (2015), arXiv:1508.04025.
     """
     _check_query_keys(query, keys)
     _check_shape("grad", grad, keys.shape[:2], "one number for each score")
@@ -178,7 +178,6 @@ def scaled_dot_score_backward(grad: Array, query: Array, keys: Array) -> tuple[A
     References
     ----------
     The derivative of Eq. 1 in Vaswani et al. (2017), arXiv:1706.03762, before its softmax.
-    Taught in: decoder.
     """
     return dot_score_backward(grad / math.sqrt(query.shape[1]), query, keys)
 
@@ -218,7 +217,7 @@ def general_score_backward(grad: Array, query: Array, keys: Array, W_a: Array) -
 
     References
     ----------
-    The derivative of "general" of Luong, Pham and Manning (2015), arXiv:1508.04025. Taught in: decoder.
+    The derivative of "general" of Luong, Pham and Manning (2015), arXiv:1508.04025.
     """
     _check_general(query, keys, W_a)
     grad_q, grad_keys = dot_score_backward(grad, query @ W_a, keys)

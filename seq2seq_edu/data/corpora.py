@@ -79,10 +79,6 @@ def data_folder(option: str | Path | None = None) -> Path:
     --------
     >>> data_folder("corpora").name
     'corpora'
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     chosen = option or os.environ.get(ENVIRONMENT_VARIABLE)
     return Path(chosen or pooch.os_cache("seq2seq_edu")).expanduser()
@@ -184,10 +180,6 @@ def read_parallel(source_path: str | Path, target_path: str | Path) -> list[Pair
     ------
     ValueError
         If a file is empty or not UTF-8, if they differ in length, or if a line is empty on one side only.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     source, target = _lines(Path(source_path)), _lines(Path(target_path))
     if len(source) != len(target):
@@ -223,10 +215,6 @@ def read_tsv(path: str | Path) -> list[Pair]:
     ------
     ValueError
         If the file is empty or not UTF-8, or a line has no tab or an empty column.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     pairs = []
     for number, line in enumerate(_lines(Path(path)), start=1):

@@ -32,7 +32,7 @@ class Example(NamedTuple):
 
     References
     ----------
-    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1). Taught in: train_and_look.
+    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1).
     """
 
     source: tuple[str, ...]
@@ -117,10 +117,6 @@ def connected(pairs: Iterable[tuple[Hashable, Hashable]]) -> list[list[int]]:
     --------
     >>> connected([("a", "A"), ("b", "B"), ("c", "A"), ("c", "C")])
     [[0, 2, 3], [1]]
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     parent: dict[_Side, _Side] = {}
 
@@ -157,10 +153,6 @@ def check_count(count: int) -> None:
     Examples
     --------
     >>> check_count(0)
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     if count < 0:
         raise ValueError(f"count is how many examples to draw, so it must be 0 or more, got {count}")

@@ -242,10 +242,6 @@ def normalise(text: str, *, lowercase: bool = False) -> str:
     --------
     >>> normalise("  Ein\\tHund　，", lowercase=True)
     'ein hund ，'
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     composed = unicodedata.normalize("NFC", text.replace("\u200b", "").replace(SPACE, " ").replace("\0", " "))
     return " ".join((composed.lower() if lowercase else composed).split())

@@ -305,10 +305,6 @@ def markdown(groups: Iterable[Group], title: str) -> str:
     table : str
         BLEU (0 .. 100, lower-cased) by greedy and by beam search, median of the seeds and the range; size;
         minutes; number of seeds.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     lines = [
         f"| {title} | greedy | beam 5 | million parameters | minutes | seeds |",

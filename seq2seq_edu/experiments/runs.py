@@ -215,10 +215,6 @@ def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
         If the run is not finished, or its vocabulary is not the one these data give here.
     OSError
         If data cannot be read or the record cannot be written.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     path = folder / "record.json"
     if not path.is_file():

@@ -54,10 +54,6 @@ def argmax_links(alignment: Array, *, has_eos: bool = True) -> frozenset[Link]:
     >>> weights = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.0, 0.1, 0.9]])
     >>> sorted(argmax_links(weights)), sorted(argmax_links(weights, has_eos=False))
     ([(0, 0)], [(0, 0), (1, 2), (2, 2)])
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     rows = _word_rows(alignment, has_eos)
     words = rows.shape[1] - has_eos

@@ -330,7 +330,7 @@ def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0
 
     References
     ----------
-    Koehn (2004), as for :func:`bleu_interval`. Taught in: why_attention.
+    Koehn (2004), as for :func:`bleu_interval`.
     """
     if len(values) == 0:
         raise ValueError("no values to take the mean of")

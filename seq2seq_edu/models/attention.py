@@ -123,7 +123,7 @@ class DotAttention(Attention):
 
     References
     ----------
-    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1. Taught in: attention_weights.
+    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
     """
 
     def __init__(self, d_s: int, d_h: int, d_a: int) -> None:
@@ -143,7 +143,7 @@ class GeneralAttention(DotAttention):
 
     References
     ----------
-    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1. Taught in: attention_weights.
+    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
     """
 
     def __init__(self, d_s: int, d_h: int, d_a: int) -> None:
@@ -162,7 +162,7 @@ class ScaledDotAttention(DotAttention):
 
     References
     ----------
-    Vaswani et al. (2017), arXiv:1706.03762, Eq. 1. Taught in: attention_weights.
+    Vaswani et al. (2017), arXiv:1706.03762, Eq. 1.
     """
 
     def __init__(self, d_s: int, d_h: int, d_a: int) -> None:

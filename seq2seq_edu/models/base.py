@@ -28,10 +28,6 @@ class EncoderDecoder(nn.Module):
     ``encode`` reads the source once, ``step`` writes one token, ``readouts`` computes what all steps of a
     training batch need at once, ``logits`` maps that to the vocabulary. A state is a Tensor with one row a
     sentence, so that search can drop and reorder rows without knowing the model.
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
 
     kind: ClassVar[str]  # the name of the class in a checkpoint

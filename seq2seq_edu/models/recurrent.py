@@ -98,7 +98,6 @@ class DecoderStep(nn.Module):
     References
     ----------
     Bahdanau et al. (2015), arXiv:1409.0473, Eqs. 4-6; Luong et al. (2015), arXiv:1508.04025, section 3.
-    Taught in: decoder.
     """
 
     def __init__(self, d_e: int, d_h: int, d_s: int, attention: Attention) -> None:

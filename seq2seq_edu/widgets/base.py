@@ -131,10 +131,6 @@ class Widget(anywidget.AnyWidget):
     ------
     TypeError
         If there is no trait of a name.
-
-    References
-    ----------
-    Taught in: start_here.
     """
 
     _module: ClassVar[str]

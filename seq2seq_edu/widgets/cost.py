@@ -110,10 +110,6 @@ def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> lis
     ------
     ValueError
         If there is no folder, or no record of these tasks in it.
-
-    References
-    ----------
-    Taught in: why_attention.
     """
     groups = records.group(records.read(folder))
     found = []

@@ -40,10 +40,6 @@ class GivenAttention(Attention):
     >>> memory = Memory(states, given, given == given, states[:, -1])
     >>> GivenAttention("previous")(torch.zeros(1, 3), memory)
     (tensor([[7.0000]]), tensor([[0.2500, 0.7500]]))
-
-    References
-    ----------
-    Taught in: decoder.
     """
 
     def __init__(self, query_state: str) -> None:

@@ -120,10 +120,6 @@ def record(translator: Translator, sentence: str) -> dict[str, Any]:
     ------
     ValueError
         If the model or the sentence is not suitable; the message says why.
-
-    References
-    ----------
-    Taught in: decoder.
     """
     model = suitable(translator)
     src = read(translator, sentence)
