@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq_edu import decoding as module
 from seq2seq_edu.data import EOS, UNK, Subwords, Vocabulary
 from seq2seq_edu.decoding import Translator, beam, find_pair, greedy
+from seq2seq_edu.decoding import translator as module
 from seq2seq_edu.decoding.translator import pairs
 from seq2seq_edu.models import ModelConfig, Seq2Seq
 from seq2seq_edu.training import Checkpoint, CheckpointError
