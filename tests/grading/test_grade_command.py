@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from seq2seq_edu import grading
 from seq2seq_edu.cli import main
-from seq2seq_edu.grading import Chapter, batch, commands, sandbox
+from seq2seq_edu.grading import Chapter, batch, commands, judge, sandbox
 from seq2seq_edu.grading.judge import Result
 from seq2seq_edu.grading.questions import load, local, run
 
@@ -89,7 +88,7 @@ def judged(
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Put the stand-in in the place of the judge; write the checks and the class."""
     graded.clear()
-    monkeypatch.setattr(grading, "grade", judged)
+    monkeypatch.setattr(judge, "grade", judged)
     monkeypatch.setattr(
         sandbox, "choose", lambda unsafe=False: sandbox.Sandbox("none" if unsafe else "bwrap")
     )
@@ -160,7 +159,7 @@ def test_the_same_input_and_seed_give_the_same_table() -> None:
 def test_the_constants_are_those_of_the_edition(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(
-        grading, "grade", lambda *a, given, **k: seen.append(given["3.1"]) or judged(*a, given=given, **k)
+        judge, "grade", lambda *a, given, **k: seen.append(given["3.1"]) or judged(*a, given=given, **k)
     )
     grade("out")
     grade("out", "--edition", "spring")
@@ -241,7 +240,7 @@ t.main(["grade", "class", "--exercise", t.SLUG, "--checks", "checks", "--out", "
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL here")
 def test_after_a_kill_it_goes_on_where_it_was() -> None:
     grade("whole")
-    words = [sys.executable, "-c", KILLED, str(ROOT / "tests")]
+    words = [sys.executable, "-c", KILLED, str(ROOT / "tests" / "grading")]
     assert subprocess.run(words, capture_output=True).returncode == -signal.SIGKILL
     left = rows("out")
     assert 1 <= len(left) < len(ANSWERS)
@@ -373,7 +372,7 @@ def test_many_at_once_are_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         all_of_them.wait(timeout=60)  # nobody goes on until all have come
         return judged(*args, **kwargs)
 
-    monkeypatch.setattr(grading, "grade", meeting)
+    monkeypatch.setattr(judge, "grade", meeting)
     grade("out", "--jobs", str(len(ANSWERS)))
     assert totals("out") == POINTS
 

@@ -7,6 +7,7 @@ leaks, nothing is left running, and the honest oddities cost nothing.
 import hashlib
 import json
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def everything():
         if not folder.startswith(("/proc", "/usr", "/lib", "/bin", "/sbin", "/dev")):
             seen += [os.path.join(folder, f) for f in files]
     return [p for p in seen if "site-packages" not in p and not p.startswith("PREFIX")]
-for name in ("OUT/grades.csv", "OUT/b/n.ipynb", "/x", "/etc/x", "/dev/x", "/usr/x", "PACKAGE/check.py",
+for name in ("OUT/grades.csv", "OUT/b/n.ipynb", "/x", "/etc/x", "/dev/x", "/usr/x", "PACKAGE/cli.py",
              "PYTHON"):
     attempt("write " + name, lambda: open(name, "w").write("changed"))
     attempt("remove " + name, lambda: os.remove(name))
@@ -503,6 +504,41 @@ def test_a_project_in_any_folder_with_its_libraries_inside(box: Sandbox, project
     command = [sys.executable, "-c", look]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "True ['.venv', 'seq2seq_edu']", done
+
+
+LOOK = """
+import importlib, json, os, pathlib
+def tried(name):
+    try:
+        return importlib.import_module("seq2seq_edu." + name) and "there"
+    except ModuleNotFoundError:
+        return "hidden"
+    except ImportError:
+        return "empty"
+names = "equations", "models", "models.attention", "data.batches", "data", "data.text"
+found = {name: tried(name) for name in names}
+package = pathlib.Path(importlib.import_module("seq2seq_edu").__file__).parent
+files = [p for p in package.rglob("*") if p.is_file() and p.stat().st_size]
+found["files"] = [str(p.relative_to(package)) for p in files]
+print(json.dumps(found))
+"""
+
+
+def test_a_hidden_room_and_a_hidden_file_are_not_there_and_the_rest_is(box: Sandbox) -> None:
+    for place in ("equations.py", "models/attention.py", "data/batches.py", "data/text.py"):
+        py_compile.compile(str(sandbox.PACKAGE / place))  # so that there are caches to hide
+    process = box.start(("equations", "models", "data.batches"), f"exec({LOOK!r})")
+    found = json.loads(process.communicate(timeout=120)[0])
+    box.stop(process)
+    files = found.pop("files")
+    assert found.pop("models") in ("empty", "there")  # a folder without files: nothing to learn from it
+    assert found == {
+        **dict.fromkeys(("equations", "models.attention", "data.batches"), "hidden"),
+        **dict.fromkeys(("data", "data.text"), "there"),
+    }
+    assert not [name for name in files if name.startswith(("models/", "equations", "data/batches"))]
+    assert not [name for name in files if "__pycache__" in name and "data/" in name]
+    assert {"data/__init__.py", "data/text.py", "grading/wire.py"} <= {*files}
 
 
 def test_when_the_judge_is_killed_its_notebook_ends(box: Sandbox) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq_edu import grading
+from seq2seq_edu.grading import intake
 from seq2seq_edu.grading.intake import Problem, Submission, opened, printable, read_submissions
 
 SLUG = "03_attention_weights"
@@ -195,7 +195,7 @@ def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_put_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "LARGEST", 10**5)
+    monkeypatch.setattr(intake, "LARGEST", 10**5)
     bomb = zipped({f"{SLUG}.ipynb": bytes(10**7)})
     assert len(bomb) < 10**5
     assert "has over" in problem(in_zip(tmp_path, bomb))[1]
