@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -15,14 +16,14 @@ import torch
 from seq2seq_edu import __version__, doctor
 from seq2seq_edu.bench import table
 from seq2seq_edu.bench.styles import SHAPES
-from seq2seq_edu.decoding import Translator, find_pair
-from seq2seq_edu.decoding.search_tree import check_search
-from seq2seq_edu.decoding.translator import PICTURES, draw
+from seq2seq_edu.decoding import Translation, Translator, check_search, find_pair
 from seq2seq_edu.experiments import recipes, runs
 from seq2seq_edu.files import write_whole
 from seq2seq_edu.grading import commands as grading
 from seq2seq_edu.models import ATTENTIONS, TransformerConfig
 from seq2seq_edu.training import Checkpoint, load_checkpoint, parallel, pick_device
+
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -325,8 +326,25 @@ def _translate(options: argparse.Namespace) -> int:
         if not translation.finished:
             print(f"note: sentence {number} reached the length limit and is cut", file=sys.stderr)
     if options.plot is not None:
-        draw(translations[0], options.plot)
+        _draw(translations[0], options.plot)
     return 0
+
+
+def _draw(translation: Translation, path: Path) -> None:
+    """Draw the alignment of a translation to a file, whole or not at all."""
+    import matplotlib  # takes a second, and only --plot needs it
+    from matplotlib import pyplot
+
+    from seq2seq_edu import plots
+
+    if translation.alignment is None:
+        raise ValueError("this model has no attention, so there is no alignment to draw")
+    matplotlib.use("Agg")
+    plots.use_style()
+    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
+    buffer = io.BytesIO()
+    pyplot.gcf().savefig(buffer, format=path.suffix[1:], bbox_inches="tight")
+    write_whole(path, buffer.getvalue())
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.data import BOS, EOS
-from seq2seq_edu.decoding.search_tree import (
-    Hypothesis,
-    Node,
-    check_length,
-    check_search,
-    next_log_probs,
-    nodes,
-    search,
-)
+from seq2seq_edu.data import EOS
+from seq2seq_edu.decoding.search_tree import Hypothesis, Node, check_length, check_search, nodes, search
+from seq2seq_edu.decoding.stepping import DecodingStep, steps
 from seq2seq_edu.models import EncoderDecoder, evaluating
-
-
-@dataclass
-class Trace:
-    """What a walk of one path has collected for one sentence so far."""
-
-    ids: list[int] = field(default_factory=list)
-    log_prob: float = 0.0
-    weights: list[np.ndarray] = field(default_factory=list)
-
-    def hypothesis(self) -> Hypothesis:
-        """Put it together."""
-        alignment = np.stack(self.weights) if self.weights else None
-        score = self.log_prob / len(self.ids)
-        return Hypothesis(self.ids, self.log_prob, alignment, self.ids[-1] == EOS, score)
 
 
 @torch.no_grad()
@@ -64,15 +41,10 @@ def greedy(model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int
     Raises
     ------
     ValueError
-        If ``max_length`` is below 1 or a row of ``src`` is all padding.
-
-    References
-    ----------
-    Taught in: train_and_look.
+        If ``max_length`` is below 1 or a row of ``src`` is all padding (in all searches).
     """
     check_length(max_length)
-    with evaluating(model):
-        return _walk(model, src, src_mask, max_length, lambda log_probs, alive, t: log_probs.argmax(dim=-1))
+    return _one_path(model, src, src_mask, max_length, lambda step: step.log_probs.argmax(dim=-1))
 
 
 @torch.no_grad()
@@ -109,11 +81,6 @@ def sample(
     hypotheses : list of B Hypothesis
         ``log_prob`` is what the model says, whatever the temperature and top_k.
 
-    Raises
-    ------
-    ValueError
-        If a setting makes no sense, the seeds are not one a sentence, or a row of ``src`` is all padding.
-
     References
     ----------
     Ackley, Hinton and Sejnowski (1985), doi:10.1207/s15516709cog0901_7 (temperature); Fan, Lewis and Dauphin
@@ -124,13 +91,14 @@ def sample(
     seeds = [seed + row for row in range(len(src))] if isinstance(seed, int) else list(seed)
     if len(seeds) != len(src):
         raise ValueError(f"give one number, or one seed a sentence: {len(src)} rows but {len(seeds)} seeds")
-    uniform = torch.stack([_uniform(s, max_length) for s in seeds]).to(src.device) if seeds else src
+    generators = [torch.Generator().manual_seed(s) for s in seeds]
+    uniform = torch.stack([torch.rand(max_length, dtype=torch.float64, generator=g) for g in generators])
+    uniform = uniform.to(src.device)
 
-    def draw(log_probs: Tensor, alive: Tensor, t: int) -> Tensor:
-        return _draw(log_probs, uniform[alive, t], temperature, top_k)
+    def draw(step: DecodingStep) -> Tensor:
+        return _draw(step.log_probs, uniform[step.sentences, step.t], temperature, top_k)
 
-    with evaluating(model):
-        return _walk(model, src, src_mask, max_length, draw)
+    return _one_path(model, src, src_mask, max_length, draw)
 
 
 def _check_sampling(temperature: float, top_k: int | None, vocabulary: int) -> None:
@@ -141,11 +109,6 @@ def _check_sampling(temperature: float, top_k: int | None, vocabulary: int) -> N
         )
     if top_k is not None and not 1 <= top_k <= vocabulary:
         raise ValueError(f"top_k must be from 1 to the {vocabulary} tokens of the vocabulary; got {top_k}")
-
-
-def _uniform(seed: int, count: int) -> Tensor:
-    """Return the random numbers of one sentence, in [0, 1), one a step."""
-    return torch.rand(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
@@ -161,39 +124,33 @@ def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | N
     return (index if tokens is None else tokens.gather(1, index)).squeeze(1)
 
 
-def _walk(
+def _one_path(
     model: EncoderDecoder,
     src: Tensor,
     src_mask: Tensor,
     max_length: int,
-    choose: Callable[[Tensor, Tensor, int], Tensor],
+    choose: Callable[[DecodingStep], Tensor],
 ) -> list[Hypothesis]:
-    """Follow one path a sentence; ``choose`` gets log-probabilities (rows, V), the rows' sentences and t."""
-    memory, state = model.encode(src, src_mask)
+    """Follow one path a sentence; ``choose`` gives the token of each row."""
     lengths = src_mask.sum(dim=1).tolist()
-    traces = [Trace() for _ in lengths]
-    alive = torch.arange(len(lengths), device=src.device)
-    y_prev = torch.full_like(alive, BOS)
-    for t in range(max_length):
-        step = model.step(y_prev, state, memory)
-        log_probs = next_log_probs(step.logits)
-        y_prev = choose(log_probs, alive, t)
-        chosen = log_probs.gather(1, y_prev.unsqueeze(1)).squeeze(1)
-        weights = None if step.weights is None else step.weights.cpu().numpy()
-        for row, (k, token, value) in enumerate(
-            zip(alive.tolist(), y_prev.tolist(), chosen.tolist(), strict=True)
-        ):
-            traces[k].ids.append(token)
-            traces[k].log_prob += value
-            if weights is not None:
-                traces[k].weights.append(weights[row, : lengths[k]])
-        keep = (y_prev != EOS).nonzero().squeeze(1)
-        if len(keep) == 0:
-            break
-        state = step.state
-        if len(keep) < len(alive):
-            state, y_prev, memory, alive = state[keep], y_prev[keep], memory.rows(keep), alive[keep]
-    return [trace.hypothesis() for trace in traces]
+    ids: list[list[int]] = [[] for _ in lengths]
+    totals, maps = [0.0] * len(lengths), [list[np.ndarray]() for _ in lengths]
+    with evaluating(model):
+        for step in steps(model, *model.encode(src, src_mask), max_length):
+            tokens = choose(step)
+            step.write(tokens)
+            chosen = step.log_probs.gather(1, tokens.unsqueeze(1)).squeeze(1)
+            weights = None if step.out.weights is None else step.out.weights.cpu().numpy()
+            rows = zip(step.sentences.tolist(), tokens.tolist(), chosen.tolist(), strict=True)
+            for row, (k, token, log_prob) in enumerate(rows):
+                ids[k].append(token)
+                totals[k] += log_prob
+                if weights is not None:
+                    maps[k].append(weights[row, : lengths[k]])
+    return [
+        Hypothesis(i, total, np.stack(a) if a else None, i[-1] == EOS, total / len(i))
+        for i, total, a in zip(ids, totals, maps, strict=True)
+    ]
 
 
 def beam(
@@ -212,7 +169,7 @@ def beam(
     m is the number of tokens, eos included, and alpha the length penalty: 0 compares sums, which favours
     short outputs, 1 compares means. A width of 1 is greedy search; a width with room for every prefix is
     exhaustive search. In between, a wider beam sees more and yet may return less: what it kept at one step
-    can crowd out what would have won later. ``search_tree.search`` states when it stops.
+    can crowd out what would have won later.
 
     Parameters
     ----------
@@ -229,18 +186,14 @@ def beam(
         In the order of the rows. One that the length limit cut (``finished`` is False) is returned only where
         no other had finished.
 
-    Raises
-    ------
-    ValueError
-        If a setting makes no sense or a row of ``src`` is all padding.
-
     References
     ----------
     Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
     Taught in: decoding.
     """
-    best = _best(model, src, src_mask, width, length_penalty, max_length, wanted=1)
-    return [hypotheses[0] for hypotheses in best]
+    check_search(model, width, length_penalty, max_length)
+    found = search(model, src, src_mask, width, length_penalty, max_length)
+    return [best for (best,) in found.best(1)]
 
 
 def n_best(
@@ -262,43 +215,12 @@ def n_best(
     Returns
     -------
     hypotheses : list of B lists of Hypothesis
-        Best score first, those that the length limit cut after all others; no two have the same tokens. Fewer
-        than ``width`` only where fewer exist.
-
-    Raises
-    ------
-    ValueError
-        As :func:`beam`.
+        Best score first, those that the length limit cut after all others; no two have the same tokens.
     """
-    return _best(model, src, src_mask, width, length_penalty, max_length, wanted=width)
-
-
-@torch.no_grad()
-def _best(
-    model: EncoderDecoder,
-    src: Tensor,
-    src_mask: Tensor,
-    width: int,
-    length_penalty: float,
-    max_length: int,
-    wanted: int,
-) -> list[list[Hypothesis]]:
-    """Search and read off the ``wanted`` best of each sentence."""
     check_search(model, width, length_penalty, max_length)
-    with evaluating(model):
-        found = search(
-            model,
-            src,
-            src_mask,
-            width=width,
-            length_penalty=length_penalty,
-            max_length=max_length,
-            wanted=wanted,
-        )
-    return found.best(wanted, src_mask.sum(dim=1).tolist())
+    return search(model, src, src_mask, width, length_penalty, max_length, wanted=width).best(width)
 
 
-@torch.no_grad()
 def tree(
     model: EncoderDecoder,
     src_row: Tensor,
@@ -323,11 +245,6 @@ def tree(
         The root first, then step by step, best first; parents come before children, and ``nodes[i].id`` is i.
         Plain numbers: ``dataclasses.asdict`` makes JSON of a node. The finished node with the highest score
         ends the hypothesis that ``beam`` returns.
-
-    Raises
-    ------
-    ValueError
-        As :func:`beam`, or if there is more than one sentence.
     """
     if src_row.dim() != 1 or src_row.shape != src_mask_row.shape:
         raise ValueError(
@@ -335,14 +252,5 @@ def tree(
             f"{tuple(src_row.shape)} and {tuple(src_mask_row.shape)}"
         )
     check_search(model, width, length_penalty, max_length)
-    with evaluating(model):
-        found = search(
-            model,
-            src_row.unsqueeze(0),
-            src_mask_row.unsqueeze(0),
-            width=width,
-            length_penalty=length_penalty,
-            max_length=max_length,
-            wanted=1,
-        )
-    return list(nodes(found, length_penalty))
+    found = search(model, src_row[None], src_mask_row[None], width, length_penalty, max_length)
+    return nodes(found)

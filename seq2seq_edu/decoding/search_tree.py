@@ -7,15 +7,16 @@ last token up to the root.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.data import BOS, EOS, PAD
-from seq2seq_edu.models import EncoderDecoder, exact
+from seq2seq_edu.data import BOS, EOS
+from seq2seq_edu.decoding.stepping import steps
+from seq2seq_edu.models import EncoderDecoder, evaluating
 
 ROOMY = 1024  # a width that any vocabulary allows, so that a tiny one can be searched exhaustively
 
@@ -55,11 +56,10 @@ class Node:
     status: str
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The best continuations of each sentence: ``log_probs``, ``rows``, ``tokens`` (b, c), best first.
 
-    ``rows`` says which row of the level is continued; ``kept`` (b, k) and ``finished`` (N, 2) point at the
+    ``rows`` says which row of the level is continued; ``kept`` (b, k) and ``finished`` (N pairs) point at the
     columns that are searched on and at the (sentence, column) pairs that end here.
     """
 
@@ -70,8 +70,7 @@ class Candidates:
     finished: list[list[int]]
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """All open hypotheses of one step: their last token, the row above it, the weights it led to."""
 
     tokens: Tensor
@@ -80,8 +79,7 @@ class Level:
     candidates: Candidates
 
 
-@dataclass(frozen=True, order=True)
-class End:
+class End(NamedTuple):
     """Where a hypothesis stops: after ``token`` follows row ``row`` of level ``level``; smaller is better."""
 
     cut: bool
@@ -96,11 +94,27 @@ class End:
 class Search:
     """What a beam search of a batch has found: all ``levels``, and the ``ends`` of each sentence."""
 
+    lengths: list[int]  # real tokens of each source
+    length_penalty: float
+    ends: list[list[End]]
     levels: list[Level] = field(default_factory=list)
-    ends: list[list[End]] = field(default_factory=list)
 
-    def best(self, count: int, lengths: Sequence[int]) -> list[list[Hypothesis]]:
-        """Read off the best hypotheses of each sentence; ``lengths`` are its source tokens."""
+    def collect(self, sentences: list[int], cut: bool) -> None:
+        """Note the hypotheses that end at the last level: with eos, or cut by the length limit."""
+        t, c = len(self.levels), self.levels[-1].candidates
+        ends = [(g, j, False) for g, j in c.finished]
+        if cut:
+            ends += [(g, j, True) for g, row in enumerate(c.kept.tolist()) for j in row]
+        if not ends:
+            return
+        picked = [g for g, _, _ in ends], [j for _, j, _ in ends]
+        columns = (column[picked].tolist() for column in (c.rows, c.tokens, c.log_probs))
+        for (g, _, is_cut), row, token, log_prob in zip(ends, *columns, strict=True):
+            cost = -log_prob / t**self.length_penalty
+            self.ends[sentences[g]].append(End(is_cut, cost, t - 1, row, token, log_prob))
+
+    def best(self, count: int) -> list[list[Hypothesis]]:
+        """Read off the best hypotheses of each sentence."""
         above = [level.above.cpu().numpy() for level in self.levels]
         tokens = [level.tokens.cpu().numpy() for level in self.levels]
         weights = [None if x.weights is None else x.weights.cpu().numpy() for x in self.levels]
@@ -117,23 +131,13 @@ class Search:
             return Hypothesis(ids[-2::-1], end.log_prob, alignment, not end.cut, -end.cost)  # without bos
 
         return [
-            [read(end, n) for end in sorted(ends)[:count]] for ends, n in zip(self.ends, lengths, strict=True)
+            [read(end, n) for end in sorted(ends)[:count]]
+            for ends, n in zip(self.ends, self.lengths, strict=True)
         ]
 
 
 def check_search(model: EncoderDecoder, width: int, length_penalty: float, max_length: int) -> None:
-    """Refuse settings that no search can have.
-
-    Parameters
-    ----------
-    model, width, length_penalty, max_length
-        As for :func:`search`.
-
-    Raises
-    ------
-    ValueError
-        If one of them makes no sense; the message says what would.
-    """
+    """Refuse settings that no search can have: ValueError, which says what would do."""
     most = max(model.config.target_vocab, ROOMY)
     if not 1 <= width <= most:
         raise ValueError(
@@ -148,33 +152,22 @@ def check_search(model: EncoderDecoder, width: int, length_penalty: float, max_l
 
 
 def check_length(max_length: int) -> None:
-    """Refuse an output of no tokens.
-
-    Parameters
-    ----------
-    max_length : int
-        Most tokens of an output.
-
-    Raises
-    ------
-    ValueError
-        If it is below 1.
-    """
+    """Refuse an output of no tokens."""
     if max_length < 1:
         raise ValueError(f"max_length must be at least 1 token; got {max_length}")
 
 
+@torch.no_grad()
 def search(
     model: EncoderDecoder,
     src: Tensor,
     src_mask: Tensor,
-    *,
     width: int,
     length_penalty: float,
     max_length: int,
-    wanted: int,
+    wanted: int = 1,
 ) -> Search:
-    r"""Search a batch breadth first, keeping ``width`` open hypotheses a sentence.
+    r"""Search a batch breadth first, keeping ``width`` open hypotheses a sentence; settings are not checked.
 
     Of all continuations of the open hypotheses the best ``width`` count. Those that are eos have finished and
     leave; the best ``width`` others stay open, so one that ended takes nobody's place. A sentence is done
@@ -185,112 +178,44 @@ def search(
     - at ``max_length``, where the open ones are cut; a cut one ranks after all finished ones.
 
     The second rule changes no answer, it only saves time; with a penalty near 1 it hardly ever applies.
-
-    Parameters
-    ----------
-    model : EncoderDecoder
-        In evaluation mode.
-    src, src_mask : Tensors of shape (B, n)
-        Source ids and True at real tokens.
-    width, length_penalty, max_length
-        As for :func:`seq2seq_edu.decoding.beam`.
-    wanted : int
-        Hypotheses asked for, a sentence.
-
-    Returns
-    -------
-    search : Search
-        The levels of the tree and where hypotheses end.
-
-    References
-    ----------
-    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7. Taught in: decoding.
     """
-    memory, state = model.encode(src, src_mask)
-    found = Search(ends=[[] for _ in range(len(src))])
+    found = Search(src_mask.sum(dim=1).tolist(), length_penalty, [[] for _ in src])
     alive = list(range(len(src)))  # the sentence of each group of rows
     above = torch.arange(len(src), device=src.device)
-    tokens = torch.full_like(above, BOS)
     log_probs = torch.zeros(len(src), 1, dtype=torch.float64, device=src.device)  # one root a sentence
-    for t in range(max_length):
-        step = model.step(tokens, state, memory)
-        candidates = best_continuations(step.logits, log_probs, width)
-        found.levels.append(Level(tokens, above, step.weights, candidates))
-        _collect(found, alive, length_penalty, cut=t + 1 == max_length)
-        best_open = candidates.log_probs.gather(1, candidates.kept)
-        bounds = (best_open[:, 0] / max_length**length_penalty).tolist()
-        stay = [g for g, k in enumerate(alive) if not _done(found.ends[k], width, wanted, bounds[g])]
-        if not stay or t + 1 == max_length:
-            break
-        kept = candidates.kept[stay]
-        groups, k = torch.tensor(stay, device=src.device), log_probs.shape[1]
-        above = candidates.rows[groups].gather(1, kept).flatten()
-        tokens = candidates.tokens[groups].gather(1, kept).flatten()
-        log_probs = best_open[groups]
-        state = step.state[above]
-        if len(stay) < len(alive) or log_probs.shape[1] != k:  # else every row looks at what it looked at
-            memory = memory.rows((groups * k).repeat_interleave(log_probs.shape[1]))
-        alive = [alive[g] for g in stay]
+    with evaluating(model):
+        for step in steps(model, *model.encode(src, src_mask), max_length):
+            c = best_continuations(step.log_probs, log_probs, width)
+            found.levels.append(Level(step.y_prev, above, step.out.weights, c))
+            found.collect(alive, cut=step.t + 1 == max_length)
+            best_open = c.log_probs.gather(1, c.kept)
+            bounds = (best_open[:, 0] / max_length**length_penalty).tolist()
+            stay = [g for g, k in enumerate(alive) if not _done(found.ends[k], width, wanted, bounds[g])]
+            if not stay:
+                break
+            kept, log_probs, alive = c.kept[stay], best_open[stay], [alive[g] for g in stay]
+            above = c.rows[stay].gather(1, kept).flatten()
+            step.write(c.tokens[stay].gather(1, kept).flatten(), above)
     return found
 
 
-def next_log_probs(logits: Tensor) -> Tensor:
-    r"""Return the log-probabilities of the next token; pad and bos, which are no text, are never chosen.
-
-    .. math:: \log p(y_t \mid y_{<t}, x) = \mathrm{logits}_y - \log \sum_{y'} \exp(\mathrm{logits}_{y'})
-
-    Parameters
-    ----------
-    logits : Tensor of shape (B, V)
-        Next-token scores.
-
-    Returns
-    -------
-    log_probs : Tensor of shape (B, V)
-        Natural logarithms, in float32 at least; minus infinity for pad and bos. The others are as the model
-        has them: what pad and bos had is not handed out.
-
-    Examples
-    --------
-    >>> next_log_probs(torch.zeros(1, 5)).exp().round(decimals=1).tolist()
-    [[0.0, 0.0, 0.20000000298023224, 0.20000000298023224, 0.20000000298023224]]
-    """
-    log_probs = exact(logits).log_softmax(dim=-1)
-    log_probs[:, [PAD, BOS]] = -torch.inf
-    return log_probs
-
-
-def best_continuations(logits: Tensor, log_probs: Tensor, width: int) -> Candidates:
-    r"""Rank all continuations of each sentence's open hypotheses.
+def best_continuations(next_log_probs: Tensor, log_probs: Tensor, width: int) -> Candidates:
+    r"""Rank all continuations of each sentence's open hypotheses; keep the best 2 ``width`` of them.
 
     .. math:: \log p(y_{\le t} \mid x) = \log p(y_{<t} \mid x) + \log p(y_t \mid y_{<t}, x)
 
-    All of them have t tokens, so that dividing by a power of t would change no order.
+    All have t tokens, so dividing by a power of t would change no order. ``next_log_probs`` (b k, V) has k
+    rows a sentence, ``log_probs`` (b, k) what they add to. At most half of the best are eos, so that enough
+    others are left.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (b k, V)
-        Next-token scores, k rows a sentence.
-    log_probs : float64 Tensor of shape (b, k)
-        Natural log-probabilities of the open hypotheses.
-    width : int
-        Open hypotheses to keep, a sentence.
-
-    Returns
-    -------
-    candidates : Candidates
-        The best 2 ``width``: at most half of them are eos, so enough others are left.
-
-    Examples
-    --------
-    >>> c = best_continuations(torch.tensor([[9.0, 9.0, 2.0, 1.0, 3.0]]), torch.zeros(1, 1), width=1)
+    >>> scores = torch.tensor([[-torch.inf, -torch.inf, -0.5, -3.0, -1.0]])
+    >>> c = best_continuations(scores, torch.zeros(1, 1, dtype=torch.float64), width=1)
     >>> c.tokens.tolist(), c.kept.tolist(), c.finished
-    ([[4, 2]], [[0]], [])
+    ([[2, 4]], [[1]], [[0, 0]])
     """
     b, k = log_probs.shape
-    step = next_log_probs(logits)
-    choices = step.shape[1] - 2  # all but pad and bos
-    values, tokens = step.topk(min(2 * width, choices), dim=-1)  # of each hypothesis, then of each sentence
+    choices = next_log_probs.shape[1] - 2  # all but pad and bos
+    values, tokens = next_log_probs.topk(min(2 * width, choices), dim=-1)  # of each hypothesis, then of all
     totals = (log_probs.unsqueeze(2) + values.view(b, k, -1)).flatten(start_dim=1)
     totals, index = totals.topk(min(2 * width, totals.shape[1]), dim=-1)
     tokens = tokens.view(b, -1).gather(1, index)
@@ -301,52 +226,24 @@ def best_continuations(logits: Tensor, log_probs: Tensor, width: int) -> Candida
     return Candidates(totals, rows, tokens, kept, ended[:, :width].nonzero().tolist())
 
 
-def _collect(found: Search, alive: Sequence[int], length_penalty: float, cut: bool) -> None:
-    """Note the hypotheses that end at the last level: with eos, or cut by the length limit."""
-    t, c = len(found.levels), found.levels[-1].candidates
-    ends = [(g, j, False) for g, j in c.finished]
-    if cut:
-        ends += [(g, j, True) for g, row in enumerate(c.kept.tolist()) for j in row]
-    if not ends:
-        return
-    picked = torch.tensor([[g, j] for g, j, _ in ends], device=c.rows.device).unbind(dim=1)
-    for (g, _, is_cut), row, token, log_prob in zip(
-        ends, c.rows[picked].tolist(), c.tokens[picked].tolist(), c.log_probs[picked].tolist(), strict=True
-    ):
-        cost = -log_prob / t**length_penalty
-        found.ends[alive[g]].append(End(is_cut, cost, t - 1, row, token, log_prob))
-
-
-def _done(ends: Sequence[End], width: int, wanted: int, bound: float) -> bool:
+def _done(ends: list[End], width: int, wanted: int, bound: float) -> bool:
     """Tell whether a sentence needs no more steps; ``bound`` is more than any open hypothesis can reach."""
     if len(ends) >= width:
         return True
     return len(ends) >= wanted and -sorted(ends)[wanted - 1].cost >= bound
 
 
-def nodes(found: Search, length_penalty: float) -> Iterator[Node]:
-    """Walk the tree of a search of one sentence, level by level, best first.
-
-    Parameters
-    ----------
-    found : Search
-        From :func:`search`, with B = 1.
-    length_penalty : float
-        What the search ranked by.
-
-    Yields
-    ------
-    node : Node
-        Parents come before their children.
-    """
-    yield Node(0, None, 0, BOS, 0.0, 0.0, "kept")
-    parents, count = [0], 1
+def nodes(found: Search) -> list[Node]:
+    """Return the tree of a search of one sentence, level by level, best first; parents before children."""
+    made = [Node(0, None, 0, BOS, 0.0, 0.0, "kept")]
+    parents = [0]
     for t, level in enumerate(found.levels, start=1):
-        c = level.candidates
+        c, count = level.candidates, len(made)
         kept, finished = c.kept[0].tolist(), [j for _, j in c.finished]
         status = {**dict.fromkeys(kept, "kept"), **dict.fromkeys(finished, "finished")}
         columns = zip(c.rows[0].tolist(), c.tokens[0].tolist(), c.log_probs[0].tolist(), strict=True)
         for j, (row, token, log_prob) in enumerate(columns):
-            score = log_prob / t**length_penalty
-            yield Node(count + j, parents[row], t, token, log_prob, score, status.get(j, "pruned"))
-        parents, count = [count + j for j in kept], count + c.rows.shape[1]
+            score = log_prob / t**found.length_penalty
+            made.append(Node(count + j, parents[row], t, token, log_prob, score, status.get(j, "pruned")))
+        parents = [count + j for j in kept]
+    return made

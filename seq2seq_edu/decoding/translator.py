@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,31 +10,16 @@ import numpy as np
 from torch import Tensor
 
 from seq2seq_edu.data import EOS, PAD, UNK, Text, pad
-from seq2seq_edu.decoding.search import beam, greedy
-from seq2seq_edu.decoding.search_tree import Hypothesis, check_search
-from seq2seq_edu.files import write_whole
+from seq2seq_edu.decoding.search import greedy
+from seq2seq_edu.decoding.search_tree import Hypothesis, check_search, search
 from seq2seq_edu.models import EncoderDecoder
 from seq2seq_edu.training import Checkpoint, CheckpointError
 
 RELEASED = "model.safetensors"  # in checkpoints/PAIR
-PICTURES = (".png", ".svg", ".pdf")
 
 
 def pairs() -> dict[str, Path]:
-    """List the trained models that are here, by language pair.
-
-    They are looked for in ``checkpoints`` beside the package (a checkout of the project), then in the current
-    folder.
-
-    Returns
-    -------
-    folders : dict of str to Path
-        Such as ``zh-en``, and the folder of its checkpoint.
-
-    References
-    ----------
-    Taught in: real_translation.
-    """
+    """Return the folders of trained models, in ``checkpoints`` beside the package or here, by pair."""
     beside = Path(__file__).resolve().parents[2] / "checkpoints"
     folders = (Path("checkpoints"), beside)
     files = [file for folder in folders for file in sorted(folder.glob(f"*/{RELEASED}"))]
@@ -53,12 +37,7 @@ def find_pair(pair: str) -> Path:
     Returns
     -------
     folder : Path
-        What :func:`seq2seq_edu.training.load_checkpoint` reads.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none; the message lists those that are there.
+        For :func:`seq2seq_edu.training.load_checkpoint`; CheckpointError lists what is there.
     """
     here = pairs()
     if pair in here:
@@ -98,10 +77,6 @@ class Translator:
         A trained model.
     source_text, target_text : Text
         What turns text into ids and back, on either side.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
 
     def __init__(self, model: EncoderDecoder, source_text: Text, target_text: Text) -> None:
@@ -122,36 +97,14 @@ class Translator:
         max_source: int = 200,
         max_length: int = 100,
     ) -> list[Translation]:
-        """Translate sentences, in batches of similar length.
+        """Translate sentences, one each, in batches of similar length; the order is kept.
 
-        Parameters
-        ----------
-        sentences : sequence of str
-            One sentence each.
-        width : int
-            Open hypotheses of beam search; 1 is greedy search.
-        length_penalty : float
-            How beam search compares outputs: by ``log_prob / m**length_penalty``.
-        batch_size : int
-            Sentences decoded together; changes no result.
-        max_source : int
-            Most source tokens that are accepted.
-        max_length : int
-            Most target tokens.
-
-        Returns
-        -------
-        translations : list of Translation
-            In the order of ``sentences``.
-
-        Raises
-        ------
-        ValueError
-            If a sentence is empty, too long, or has no token that the model knows; the message says which.
-            If a setting makes no sense.
+        ``width`` 1 is greedy search, more a beam, which compares outputs by ``log_prob / m**length_penalty``;
+        ``batch_size`` changes no result. A sentence that is empty, has more than ``max_source`` tokens, or
+        none that the model knows, is a ValueError that says which.
         """
         check_search(self.model, width, length_penalty, max_length)
-        sources = [self.check(k, s, max_source) for k, s in enumerate(sentences)]
+        sources = [self.encode(k, s, max_source) for k, s in enumerate(sentences)]
         order = sorted(range(len(sources)), key=lambda k: len(sources[k]))
         device = next(self.model.parameters()).device
         done: dict[int, Translation] = {}
@@ -159,23 +112,17 @@ class Translator:
             part = order[start : start + batch_size]
             src = pad([sources[k] for k in part]).to(device)
             for k, hypothesis in zip(part, self._search(src, width, length_penalty, max_length), strict=True):
-                done[k] = self.explain(sentences[k], sources[k], hypothesis)
+                done[k] = self._explain(sources[k], hypothesis)
         return [done[k] for k in range(len(sources))]
 
     def _search(self, src: Tensor, width: int, length_penalty: float, max_length: int) -> list[Hypothesis]:
         """Decode a padded batch; greedy search has less to keep track of than a beam of 1."""
         if width == 1:
             return greedy(self.model, src, src != PAD, max_length)
-        return beam(
-            self.model,
-            src,
-            src != PAD,
-            width=width,
-            length_penalty=length_penalty,
-            max_length=max_length,
-        )
+        found = search(self.model, src, src != PAD, width, length_penalty, max_length)
+        return [best for (best,) in found.best(1)]
 
-    def check(self, number: int, sentence: str, max_source: int) -> list[int]:
+    def encode(self, number: int, sentence: str, max_source: int) -> list[int]:
         """Return the ids of a sentence, eos included, or say what is wrong with it."""
         ids = self.source_text.encode(sentence)
         shown = sentence if len(sentence) <= 40 else sentence[:40] + "..."
@@ -193,7 +140,7 @@ class Translator:
             )
         return [*ids, EOS]
 
-    def explain(self, sentence: str, source: list[int], hypothesis: Hypothesis) -> Translation:
+    def _explain(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         """Put a hypothesis into words."""
         unknown = self.source_text.tokens([i for i in source if i == UNK])
         return Translation(
@@ -205,37 +152,3 @@ class Translator:
             hypothesis.finished,
             unknown,
         )
-
-
-def draw(translation: Translation, path: Path) -> None:
-    """Draw the alignment of a translation to a file, whole or not at all.
-
-    Parameters
-    ----------
-    translation : Translation
-        From :meth:`Translator.translate`.
-    path : Path
-        Ends with ``.png``, ``.svg`` or ``.pdf``.
-
-    Raises
-    ------
-    ValueError
-        If the model has no attention.
-    OSError
-        If the file cannot be written.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    from seq2seq_edu import plots
-
-    if translation.alignment is None:
-        raise ValueError("this model has no attention, so there is no alignment to draw")
-    plots.use_style()
-    plots.heatmap(translation.alignment, translation.target_tokens, translation.source_tokens)
-    figure = pyplot.gcf()  # the one that heatmap made, as large as its tokens need
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:], bbox_inches="tight")
-    write_whole(path, buffer.getvalue())

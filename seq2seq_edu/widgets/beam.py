@@ -160,25 +160,16 @@ class BeamExplorer(Widget):
         """
         import torch
 
-        from seq2seq_edu.decoding.search_tree import check_search, nodes, search
-        from seq2seq_edu.models import evaluating
+        from seq2seq_edu.decoding import check_search
+        from seq2seq_edu.decoding.search_tree import nodes, search
 
         ids = source_text.encode(sentence)
         src = torch.tensor([[*ids, EOS]], device=next(model.parameters()).device)
         trees: dict[int, Tree] = {}
         for width in widths if ids else ():
             check_search(model, width, 1.0, max_length)
-            with torch.no_grad(), evaluating(model):
-                found = search(
-                    model,
-                    src,
-                    src != PAD,
-                    width=width,
-                    length_penalty=1.0,
-                    max_length=max_length,
-                    wanted=width,  # no early stop, which would depend on the penalty
-                )
-            tree = list(nodes(found, 1.0))
+            # no early stop, which would depend on the penalty
+            tree = nodes(search(model, src, src != PAD, width, 1.0, max_length, wanted=width))
             trees[width] = tree, target_text.tokens([node.token for node in tree])
         return cls(trees, **options)
 

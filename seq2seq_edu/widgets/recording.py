@@ -70,7 +70,7 @@ def read(translator: Translator, sentence: str) -> Tensor:
     ValueError
         If the sentence is empty, has only unknown words, or is longer than ``LONGEST`` tokens.
     """
-    ids = translator.check(0, sentence, LONGEST)
+    ids = translator.encode(0, sentence, LONGEST)
     return pad([ids]).to(next(translator.model.parameters()).device)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_edu.data import BOS, EOS, PAD, UNK, pad
-from seq2seq_edu.decoding import Hypothesis, Node, beam, greedy, n_best, sample, tree
+from seq2seq_edu.decoding import Hypothesis, Node, beam, forced_maps, greedy, n_best, sample, tree
 from seq2seq_edu.models import (
     ATTENTIONS,
     EncoderDecoder,
@@ -157,6 +157,19 @@ def test_dropout_is_off_and_the_mode_is_put_back() -> None:
     for one, other in zip(decode(model.train(), SOURCES), quiet, strict=True):
         assert_equal(one, other)
     assert model.training
+
+
+@pytest.mark.parametrize("attention", ["additive", "dot", "transformer"])
+def test_forced_maps_are_those_of_a_greedy_search_whose_words_are_fed(attention: str) -> None:
+    model = tiny(attention, dropout=0.5).train()
+    found = decode(model, SOURCES, limit=100)
+    pairs = [(source[:-1], h.ids[:-1]) for source, h in zip(SOURCES, found, strict=True)]
+    maps, ids = forced_maps(model, pairs)
+    assert ids == [h.ids for h in found] and len({len(i) for i in ids}) > 1 and model.training
+    for weights, h in zip(maps, found, strict=True):
+        np.testing.assert_allclose(weights, h.alignment, atol=1e-9)
+    with pytest.raises(ValueError, match="no attention, so it has no maps"):
+        forced_maps(tiny("none"), pairs)
 
 
 def test_a_row_without_a_token_is_refused() -> None:
