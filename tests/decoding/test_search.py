@@ -159,19 +159,6 @@ def test_dropout_is_off_and_the_mode_is_put_back() -> None:
     assert model.training
 
 
-@pytest.mark.parametrize("attention", ["additive", "dot", "transformer"])
-def test_forced_maps_are_those_of_a_greedy_search_whose_words_are_fed(attention: str) -> None:
-    model = tiny(attention, dropout=0.5).train()
-    found = decode(model, SOURCES, limit=100)
-    pairs = [(source[:-1], h.ids[:-1]) for source, h in zip(SOURCES, found, strict=True)]
-    maps, ids = forced_maps(model, pairs)
-    assert ids == [h.ids for h in found] and len({len(i) for i in ids}) > 1 and model.training
-    for weights, h in zip(maps, found, strict=True):
-        np.testing.assert_allclose(weights, h.alignment, atol=1e-9)
-    with pytest.raises(ValueError, match="no attention, so it has no maps"):
-        forced_maps(tiny("none"), pairs)
-
-
 def test_a_row_without_a_token_is_refused() -> None:
     with pytest.raises(ValueError, match="row 1 of the source has no real token"):
         decode(tiny(), [[5, EOS], [PAD, PAD]])
@@ -236,6 +223,21 @@ def test_a_sample_has_the_log_probability_that_the_model_gives_it() -> None:
         SOURCES, sample(model, src, src != PAD, seed=3, temperature=3.0, top_k=7), strict=True
     ):
         assert_told_by_the_model(model, source, h, length_penalty=1.0)
+
+
+@pytest.mark.parametrize("attention", ["additive", "dot", "transformer"])
+def test_forced_maps_are_those_of_the_search_that_found_the_words(attention: str) -> None:
+    model, src = tiny(attention, dropout=0.5).train(), pad(SOURCES)
+    found = sample(model, src, src != PAD, seed=1, temperature=2.0, max_length=LIMIT)
+    pairs = [(source[:-1], h.ids[:-1]) for source, h in zip(SOURCES, found, strict=True)]
+    maps, ids = forced_maps(model, pairs)
+    assert model.training and len({len(i) for i in ids}) > 2
+    for (source, gold), h, weights, likely in zip(pairs, found, maps, ids, strict=True):
+        np.testing.assert_allclose(weights, h.alignment, atol=1e-9)
+        best = [after(model.eval(), [*source, EOS], [tuple(gold[:t])]).argmax() for t in range(len(h.ids))]
+        assert likely == best
+    with pytest.raises(ValueError, match="no attention, so it has no maps"):
+        forced_maps(tiny("none"), pairs)
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 1e-3}, {"temperature": 1e-300}, {"top_k": 1}])
