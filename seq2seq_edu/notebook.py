@@ -1,4 +1,4 @@
-"""The plumbing of a chapter: start it, show a figure with its text, show packaged source, show a table."""
+"""The plumbing of a chapter: its start, figures with their text, a training as it goes, sources, tables."""
 
 from __future__ import annotations
 
@@ -7,31 +7,24 @@ import inspect
 import random
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
-from matplotlib.axes import Axes
+from IPython.display import clear_output, display
 from matplotlib.figure import Figure
 
 from seq2seq_edu import plots
-from seq2seq_edu.plots import parts
 
 
 def start(seed: int = 0) -> None:
-    """Set the seeds (random, NumPy, and PyTorch if it has been imported) and the style of the figures.
+    """Set the seeds (random, NumPy, and PyTorch if imported), and the style of figures and of printed arrays.
 
     Parameters
     ----------
     seed : int
         Any number from 0 to 2**32 - 1.
-
-    Raises
-    ------
-    ValueError
-        If the seed is outside that range.
 
     Examples
     --------
@@ -43,58 +36,75 @@ def start(seed: int = 0) -> None:
         raise ValueError(f"seed is {seed}, expected a whole number from 0 to 2**32 - 1 (NumPy's range)")
     random.seed(seed)
     np.random.seed(seed)
+    np.set_printoptions(precision=3, suppress=True)
     torch = sys.modules.get("torch")  # importing it here would cost the NumPy chapters two seconds
     if torch is not None:
         torch.manual_seed(seed)
     plots.use_style()
 
 
-def show(figure: Figure | Axes, alt: str) -> None:
+def show(figure: Any, alt: str | None = None) -> None:
     """Display a figure with a text for those who cannot see it, and close it.
 
     Parameters
     ----------
-    figure : Figure or Axes
-        What to show; axes stand for the figure they lie on.
+    figure : Figure, Axes, or several Axes of one figure
+        What to show.
     alt : str
-        One or two sentences saying what the picture shows. It reaches screen readers and the book site.
-
-    Raises
-    ------
-    ValueError
-        If `alt` is empty, or there is no figure.
+        What can be seen, for screen readers and the book site. By default the words that the functions of
+        `plots` keep about their data; write a sentence only where those do not say what matters.
 
     Examples
     --------
-    >>> figure, ax = plt.subplots()
-    >>> show(figure, " ")
+    >>> show(plt.figure())
     Traceback (most recent call last):
         ...
     ValueError: alt is empty: say in a sentence what the figure shows, for those who cannot see it
-    >>> plt.close(figure)
     """
-    if not alt.strip():
-        raise ValueError("alt is empty: say in a sentence what the figure shows, for those who cannot see it")
     whole = _figure_of(figure)
-    alt = " ".join(alt.split())
-    image, data, size = parts.img_tag(whole, alt)
+    alt = " ".join((plots.alt_text(whole) if alt is None else alt).split())
+    if not alt:
+        raise ValueError("alt is empty: say in a sentence what the figure shows, for those who cannot see it")
+    image, data, size = plots.img_tag(whole, alt)
     plt.close(whole)
     _display({"text/html": image, "image/png": data, "text/plain": alt}, {"image/png": size})
 
 
-def _figure_of(figure: Figure | Axes) -> Figure:
-    """Return the figure itself, or the one on which axes lie."""
-    found: Any = figure
-    while not isinstance(found, Figure):
-        found = getattr(found, "figure", None)
-        if found is None:
-            raise ValueError(f"{type(figure).__name__} is not (or not any more) a figure, or axes on one")
-    return found
+def live(records: Iterable[Any], *, every: int = 100) -> Iterator[Any]:
+    """Pass on the records of a training, and draw its losses anew while it goes on.
 
+    Parameters
+    ----------
+    records : iterable of dict
+        As `training.train` gives them: "step", "loss", and "validation" where it was measured.
+    every : int
+        Steps between two drawings; the last one shows all.
 
-def _display(bundle: dict[str, str], metadata: dict[str, dict[str, int]] | None = None) -> None:
-    """Send one output in several formats; the reader's program takes the best that it knows."""
-    display(bundle, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
+    Yields
+    ------
+    record : dict
+        Unchanged; what the loop adds to it before the next one is drawn too.
+    """
+    curves: dict[str, dict[int, float]] = {"loss": {}, "validation": {}}
+    record: Any = None
+
+    def draw() -> None:
+        found = {name: points for name, points in curves.items() if points}
+        x = {name: list(points) for name, points in found.items()}
+        ax = plots.curves({name: list(points.values()) for name, points in found.items()}, x=x, size="small")
+        ax.set_ylim(bottom=0)
+        clear_output(wait=True)
+        show(ax)
+
+    for record in records:
+        yield record
+        for name, points in curves.items():
+            if name in record:
+                points[record["step"]] = record[name]
+        if record["step"] % every == 0:
+            draw()
+    if record is not None and record["step"] % every:
+        draw()
 
 
 def show_source(thing: Any, *, full: bool = False) -> None:
@@ -106,34 +116,16 @@ def show_source(thing: Any, *, full: bool = False) -> None:
         What to show.
     full : bool
         Show the whole docstrings; by default their first line, since the chapter says the rest.
-
-    Raises
-    ------
-    ValueError
-        If it has no Python source (a builtin, or an object of a class: pass the class).
     """
     try:
         source = textwrap.dedent(inspect.getsource(thing))
     except (TypeError, OSError) as error:
         raise ValueError(f"{thing!r} has no Python source to show: pass a function or a class") from error
-    if not full:
-        source = _first_lines(source)
+    source = (source if full else _first_lines(source)).rstrip()
     place = f"{thing.__module__}.{thing.__qualname__}"
-    markdown = f"`{place}`\n\n```python\n{source.rstrip()}\n```"
-    _display({"text/markdown": markdown, "text/plain": f"# {place}\n{source.rstrip()}"})
-
-
-def _first_lines(source: str) -> str:
-    """Cut every docstring down to its first line."""
-    lines = source.splitlines()
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
-    for node in sorted(nodes, key=lambda node: node.lineno, reverse=True):
-        text, first = ast.get_docstring(node), node.body[0]
-        if text and first.end_lineno is not None and first.end_lineno > first.lineno:
-            indent = " " * first.col_offset
-            lines[first.lineno - 1 : first.end_lineno] = [f'{indent}"""{text.splitlines()[0]}"""']
-    return "\n".join(lines)
+    _display(
+        {"text/markdown": f"`{place}`\n\n```python\n{source}\n```", "text/plain": f"# {place}\n{source}"}
+    )
 
 
 def show_table(
@@ -149,21 +141,44 @@ def show_table(
         Names of the columns.
     caption : str
         One line over the table.
-
-    Raises
-    ------
-    ValueError
-        If a row is not as long as the header.
     """
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise ValueError(f"row {number} has {len(row)} cells, expected {len(header)}: {list(header)}")
     cells = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     numeric = [all(isinstance(row[c], (int, float)) for row in rows) for c in range(len(header))]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [list(header), *cells]]
     rule = ["---:" if right else "---" for right in numeric]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [list(header), *cells]]
     lines = ["| " + " | ".join(row) + " |" for row in [escaped[0], rule, *escaped[1:]]]
+    plain = ["  ".join(row) for row in [list(header), *cells]]
     title = [f"**{caption}**", ""] if caption else []
-    plain = [caption] if caption else []
-    text = plain + ["  ".join(row) for row in [list(header), *cells]]
-    _display({"text/markdown": "\n".join(title + lines), "text/plain": "\n".join(text)})
+    text = "\n".join(([caption] if caption else []) + plain)
+    _display({"text/markdown": "\n".join(title + lines), "text/plain": text})
+
+
+def _figure_of(figure: Any) -> Figure:
+    """Return the figure itself, or the one on which axes lie."""
+    found = np.ravel(figure)[0] if isinstance(figure, (list, tuple, np.ndarray)) and len(figure) else figure
+    while not isinstance(found, Figure):
+        found = getattr(found, "figure", None)
+        if found is None:
+            raise ValueError(f"{type(figure).__name__} is not (or not any more) a figure, or axes on one")
+    return found
+
+
+def _display(bundle: dict[str, str], metadata: dict[str, dict[str, int]] | None = None) -> None:
+    """Send one output in several formats; the reader's program takes the best that it knows."""
+    display(bundle, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
+
+
+def _first_lines(source: str) -> str:
+    """Cut every docstring down to its first line."""
+    lines = source.splitlines()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    for node in sorted(nodes, key=lambda node: node.lineno, reverse=True):
+        text, first = ast.get_docstring(node), node.body[0]
+        if text and first.end_lineno is not None and first.end_lineno > first.lineno:
+            indent = " " * first.col_offset
+            lines[first.lineno - 1 : first.end_lineno] = [f'{indent}"""{text.splitlines()[0]}"""']
+    return "\n".join(lines)

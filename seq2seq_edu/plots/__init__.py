@@ -1,20 +1,25 @@
-"""Figures: arrays and labels in, axes out."""
+"""Figures: arrays and labels in, axes out, with the words for those who cannot see them."""
 
-from seq2seq_edu.plots.charts import bars, curves, heatmap, hull, length_curve, use_style
-from seq2seq_edu.plots.parts import COLOURS, FAINT, GREY, INK, convex_hull
+from seq2seq_edu.plots.charts import bars, curves, length_curve
+from seq2seq_edu.plots.heatmaps import checked_links, checked_weights, heatmap, maps
+from seq2seq_edu.plots.plane import convex_hull, hull, note
+from seq2seq_edu.plots.style import (
+    BOX,
+    COLOURS,
+    FAINT,
+    GREY,
+    INK,
+    alt_text,
+    describe,
+    img_tag,
+    panels,
+    use_style,
+    visible,
+)
 from seq2seq_edu.plots.tree import beam_tree
 
 __all__ = [
-    "bars",
-    "curves",
-    "heatmap",
-    "hull",
-    "length_curve",
-    "use_style",
-    "COLOURS",
-    "FAINT",
-    "GREY",
-    "INK",
-    "convex_hull",
-    "beam_tree",
-]
+    "bars", "beam_tree", "curves", "heatmap", "hull", "length_curve", "maps", "panels",
+    "BOX", "COLOURS", "FAINT", "GREY", "INK", "convex_hull", "note", "visible",
+    "alt_text", "checked_links", "checked_weights", "describe", "img_tag", "use_style",
+]  # fmt: skip

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from seq2seq_edu.plots.parts import COLOURS, GREY, INK, visible
-
-__all__ = ["TreeNode", "beam_tree"]
+from seq2seq_edu.plots.style import COLOURS, GREY, INK, describe, number, visible
 
 LOOKS: dict[str, dict[str, Any]] = {  # told apart by line and fill too, not by colour alone
     "kept": {"facecolor": "#E3EFF8", "edgecolor": COLOURS[0], "linewidth": 1.2},
     "finished": {"facecolor": COLOURS[1], "edgecolor": COLOURS[1], "linewidth": 1.2},
     "pruned": {"facecolor": "white", "edgecolor": "#9a9a9a", "linewidth": 0.9, "linestyle": (0, (3, 2))},
 }
+TreeNode = Any  # what the picture asks: id, parent, step, log_prob, score and status
 WORDS = {"kept": INK, "finished": "white", "pruned": GREY}
 
 
-class TreeNode(Protocol):
-    """What the picture asks of a node; ``decoding.tree`` gives such nodes."""
-
-    @property
-    def id(self) -> int:
-        """The place of the node in the list."""
-
-    @property
-    def parent(self) -> int | None:
-        """The node before it; None for the root."""
-
-    @property
-    def step(self) -> int:
-        """Its depth, 0 for the root."""
-
-    @property
-    def log_prob(self) -> float:
-        """Natural log-probability of the way to it."""
-
-    @property
-    def score(self) -> float:
-        """What finished nodes are compared by."""
-
-    @property
-    def status(self) -> str:
-        """Say what became of it: kept, pruned or finished."""
-
-
 def beam_tree(
-    nodes: Sequence[TreeNode],
+    nodes: Sequence[Any],
     tokens: Sequence[str],
     *,
     pruned: int = 2,
@@ -66,36 +37,27 @@ def beam_tree(
 
     Parameters
     ----------
-    nodes : sequence of TreeNode
-        The root first, parents before their children, ``nodes[i].id == i``; status "kept", "pruned" or
-        "finished".
+    nodes : sequence of `decoding.Node`
+        The root first, ``nodes[i].id == i``: parent (None for the root), step, log_prob, score and status.
     tokens : sequence of strings
         The word of each node, shown as it is.
     pruned : int
         Most pruned nodes that are drawn a step (the best ones), so that the picture stays readable.
-    title : str
-        Text over the tree.
-    ax : Axes
-        Where to draw; by default a new figure of a fitting size.
+    title, ax
+        As for `curves`; by default a new figure that fits.
 
     Returns
     -------
     ax : Axes
-        The picture; one text a node.
-
-    Raises
-    ------
-    ValueError
-        If there is no node, tokens do not fit, a parent comes after its child, or a status is unknown.
+        One text a node.
 
     Examples
     --------
     >>> from types import SimpleNamespace as Node
     >>> root = Node(id=0, parent=None, step=0, log_prob=0.0, score=0.0, status="kept")
     >>> child = Node(id=1, parent=0, step=1, log_prob=-0.5, score=-0.5, status="finished")
-    >>> ax = beam_tree([root, child], ["<bos>", "<eos>"])
-    >>> [text.get_text().replace(chr(10), " ") for text in ax.texts]
-    ['<bos>', '<eos> −0.50']
+    >>> [text.get_text() for text in beam_tree([root, child], ["<bos>", "<eos>"]).texts]
+    ['<bos>', '<eos>\n−0.50']
 
     References
     ----------
@@ -123,10 +85,11 @@ def beam_tree(
     ax.set_axis_off()
     if title is not None:
         ax.set_title(title)
+    describe(ax, _words(nodes, tokens, path))
     return ax
 
 
-def _write(ax: Axes, node: TreeNode, token: str, height: float) -> None:
+def _write(ax: Axes, node: Any, token: str, height: float) -> None:
     """Put the box of a node in its place."""
     number = "" if node.parent is None else f"\n{node.log_prob:.2f}".replace("-", "\N{MINUS SIGN}")
     box = {"boxstyle": "round,pad=0.22", **LOOKS[node.status]}
@@ -135,7 +98,7 @@ def _write(ax: Axes, node: TreeNode, token: str, height: float) -> None:
     ax.text(node.step, height, visible(token) + number, bbox=box, **centre, **words)
 
 
-def _check(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
+def _check(nodes: Sequence[Any], tokens: Sequence[str]) -> None:
     """Say what is wrong with the tree."""
     if not nodes or nodes[0].parent is not None:
         raise ValueError("the tree has no root: expected nodes[0] with parent None")
@@ -152,7 +115,7 @@ def _check(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
             raise ValueError(f"node {place} has parent {node.parent}, expected an earlier node")
 
 
-def _shown(nodes: Sequence[TreeNode], pruned: int) -> list[TreeNode]:
+def _shown(nodes: Sequence[Any], pruned: int) -> list[Any]:
     """Return the nodes to draw: all but the worse pruned ones of each step."""
     ranks: dict[int, int] = {}
     shown = []
@@ -165,7 +128,7 @@ def _shown(nodes: Sequence[TreeNode], pruned: int) -> list[TreeNode]:
     return shown
 
 
-def _heights(nodes: Sequence[TreeNode], shown: Sequence[TreeNode]) -> dict[int, float]:
+def _heights(nodes: Sequence[Any], shown: Sequence[Any]) -> dict[int, float]:
     """Return the height of each node: the likeliest children on one line, the other branches packed below."""
     children: dict[int, list[int]] = {node.id: [] for node in shown}
     for node in sorted(shown, key=lambda node: (node.step, -node.log_prob)):
@@ -189,7 +152,7 @@ def _heights(nodes: Sequence[TreeNode], shown: Sequence[TreeNode]) -> dict[int, 
     return heights
 
 
-def _winner(nodes: Sequence[TreeNode]) -> set[int]:
+def _winner(nodes: Sequence[Any]) -> set[int]:
     """Return the ids on the way to the finished node with the best score; none if nothing finished."""
     finished = [node for node in nodes if node.status == "finished"]
     if not finished:
@@ -199,3 +162,13 @@ def _winner(nodes: Sequence[TreeNode]) -> set[int]:
         path.add(at.id)
         at = nodes[at.parent]
     return path
+
+
+def _words(nodes: Sequence[Any], tokens: Sequence[str], path: set[int]) -> str:
+    """Say how the search went: steps, what was kept, and what won."""
+    count = {status: sum(node.status == status for node in nodes) for status in LOOKS}
+    said = ", ".join(f"{n} {status}" for status, n in count.items())
+    best = [node for node in nodes if node.id in path]
+    won = " ".join(visible(tokens[node.id]) for node in best)
+    score = f" Best: {won}, score {number(best[-1].score, '.2f')}." if best else ""
+    return f"a tree of {max(node.step for node in nodes)} steps, {said}.{score}"

@@ -17,8 +17,8 @@ from PIL import Image
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from seq2seq_edu import notebook
-from seq2seq_edu.plots import charts  # noqa: E402
+from seq2seq_edu import notebook, plots  # noqa: E402
+from seq2seq_edu.plots.style import FONT_FAMILY  # noqa: E402
 
 Bundle = dict[str, str]
 
@@ -55,7 +55,7 @@ def test_a_start_repeats_itself() -> None:
     assert draws() == first
     notebook.start(seed=11)
     assert all(a != b for a, b in zip(draws(), first, strict=True))
-    assert mpl.rcParams["font.family"][0] == charts.FONT_FAMILY
+    assert mpl.rcParams["font.family"][0] == FONT_FAMILY
 
 
 def test_a_start_does_not_need_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_seed_out_of_range_is_refused(seed: int) -> None:
 
 def test_a_figure_carries_its_text(shown: list[Bundle]) -> None:
     notebook.start()
-    ax = charts.heatmap([[0.25, 0.75]], ["t"], ["我", "b"])
+    ax = plots.heatmap([[0.25, 0.75]], ["t"], ["我", "b"])
     notebook.show(ax, 'weights of "我" <and>\n   b')
     (bundle,) = shown
     assert set(bundle) == {"text/html", "image/png", "text/plain"}
@@ -88,15 +88,31 @@ def test_figures_are_small_and_sharp(shown: list[Bundle]) -> None:
     notebook.start()
     rng = np.random.default_rng(0)
     noise = {name: level + 0.1 * rng.normal(size=(3, 600)) for level, name in enumerate("abc")}
-    notebook.show(charts.curves(noise, smooth=23), "three noisy curves")
+    notebook.show(plots.curves(noise, smooth=23), "three noisy curves")
     assert len(base64.b64decode(shown[0]["image/png"])) < 50_000
     width = int(shown[0]["text/html"].split('width="')[1].split('"')[0])
     image = Image.open(io.BytesIO(base64.b64decode(shown[0]["image/png"])))
-    assert image.width == pytest.approx(1.5 * width, abs=2)
+    assert image.width == pytest.approx(1.25 * width, abs=2)
 
 
-@pytest.mark.parametrize("alt", ["", "  \n"])
-def test_a_figure_without_a_text_is_refused(alt: str, shown: list[Bundle]) -> None:
+def test_a_figure_says_what_its_data_say(shown: list[Bundle]) -> None:
+    notebook.start()
+    notebook.show(plots.maps({"sure": ([[1.0, 0.0]], ["t"], ["我", "b"])}))
+    assert shown[0]["text/plain"] == "sure: a map of 1 rows by 2 columns; largest in each row: t – 我 1.00."
+
+
+def test_a_training_is_drawn_while_it_goes_on(shown: list[Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "clear_output", lambda wait: None)
+    records: list[dict[str, float]] = [{"step": k, "loss": 3.0 / k} for k in range(1, 8)]
+    for record in notebook.live(iter(records), every=3):
+        if record["step"] == 7:
+            record["validation"] = 0.5  # what the loop adds is drawn too
+    assert len(shown) == 3  # after steps 3 and 6, and at the end
+    assert "loss goes from 3 at 1 to 0.43 at 7; validation goes from 0.5 at 7" in shown[-1]["text/plain"]
+
+
+@pytest.mark.parametrize("alt", [None, "", "  \n"])
+def test_a_figure_without_a_text_is_refused(alt: str | None, shown: list[Bundle]) -> None:
     figure, _ = plt.subplots()
     with pytest.raises(ValueError, match="alt is empty"):
         notebook.show(figure, alt)

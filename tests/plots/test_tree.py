@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
 
-from seq2seq_edu.plots import beam_tree
+from seq2seq_edu.plots import alt_text, beam_tree
 from seq2seq_edu.plots.tree import LOOKS
 
 
@@ -104,6 +104,11 @@ def test_the_thick_line_leads_to_the_best_score() -> None:
 
 def test_no_winner_before_one_has_finished() -> None:
     assert all(line.get_linewidth() < 2 for line in beam_tree(NODES[:5], TOKENS[:5]).lines)
+
+
+def test_it_is_said_in_words() -> None:
+    words = alt_text(beam_tree(NODES, TOKENS).figure)  # type: ignore[arg-type]
+    assert words == "a tree of 2 steps, 3 kept, 2 finished, 2 pruned. Best: b </s>, score -0.55."
 
 
 @pytest.mark.parametrize(
