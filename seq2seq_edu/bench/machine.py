@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from seq2seq_edu.models import ModelConfig
+from seq2seq_edu.models import ATTENTIONS, Cost, ModelConfig
 
 SIDE = 1024  # of the square matrices whose product is timed
 FLOAT = 4  # bytes
@@ -132,16 +132,12 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
     if batch < 1 or n < 1:
         raise ValueError(f"a step needs at least one sentence of one token; got batch={batch}, n={n}")
     c = config
-    query, context, keys = _attention(c)
-    matrices = query + _gru(_decoder_input(c), c.d_s) + _readout(c)
+    look, rest = _look(c), _gru(_decoder_input(c), c.d_s) + _readout(c)
     biases = 6 * c.d_s + (c.d_r if c.readout == "narrow" else 0) + c.target_vocab
-    v_a = c.d_a if c.attention == "additive" else 0
-    flops = 2 * batch * (matrices + n * context)
-    seen = n * (keys + c.d_h) if c.attention != "none" else c.d_h  # floats of the source, a sentence
-    if c.attention == "dot":
-        seen = n * c.d_h  # keys are the values
+    flops = 2 * batch * (look.query + rest + n * look.look)
+    seen = n * look.floats or c.d_h  # floats of the source, a sentence
     activations = c.d_e + 2 * c.d_s + c.d_h + c.target_vocab
-    return flops, FLOAT * (matrices + biases + v_a + batch * (seen + activations))
+    return flops, FLOAT * (look.parameters + rest + biases + batch * (seen + activations))
 
 
 def training_flops(config: ModelConfig, lengths: Sequence[tuple[int, int]]) -> int:
@@ -176,13 +172,11 @@ def training_flops(config: ModelConfig, lengths: Sequence[tuple[int, int]]) -> i
     Chowdhery et al. (2022), arXiv:2204.02311, appendix B ("model FLOPs utilization").
     """
     c = config
-    query, context, _ = _attention(c)
+    look = _look(c)
     directions = 2 if c.bidirectional else 1
-    source = directions * _gru(c.d_e, c.d_h // directions)
-    projected = {"additive": c.d_a, "scaled": c.d_a, "general": c.d_s}  # keys, if they are made at all
-    source += c.d_h * projected.get(c.attention, 0)
-    target = query + _gru(_decoder_input(c), c.d_s) + _readout(c)
-    products = sum(c.d_h * c.d_s + n * source + m * target + n * m * context for n, m in lengths)
+    source = directions * _gru(c.d_e, c.d_h // directions) + look.key
+    target = look.query + _gru(_decoder_input(c), c.d_s) + _readout(c)
+    products = sum(c.d_h * c.d_s + n * source + m * target + n * m * look.look for n, m in lengths)
     return 3 * 2 * products
 
 
@@ -193,7 +187,7 @@ def _gru(d_in: int, d_out: int) -> int:
 
 def _decoder_input(c: ModelConfig) -> int:
     """Return the width of what the decoder's GRU reads: the context too in Bahdanau's order."""
-    return c.d_e + (c.d_h if c.attention in ("additive", "none") else 0)
+    return c.d_e + (c.d_h if ATTENTIONS[c.attention].query_state == "previous" else 0)
 
 
 def _readout(c: ModelConfig) -> int:
@@ -204,8 +198,6 @@ def _readout(c: ModelConfig) -> int:
     return joined * c.target_vocab
 
 
-def _attention(c: ModelConfig) -> tuple[int, int, int]:
-    """Return multiplications of one query alone, of one query with one key, and the width of a key."""
-    width = {"additive": c.d_a, "scaled": c.d_a, "general": c.d_s, "dot": c.d_h, "none": 0}[c.attention]
-    query = c.d_s * c.d_a if c.attention in ("additive", "scaled") else 0
-    return query, (width + c.d_h if width else 0), width
+def _look(c: ModelConfig) -> Cost:
+    """Return what the attention of a model asks for."""
+    return ATTENTIONS[c.attention].cost(c.d_s, c.d_h, c.d_a)

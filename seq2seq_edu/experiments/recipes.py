@@ -26,7 +26,14 @@ from seq2seq_edu.metrics import (
     exact_match,
     words,
 )
-from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer, TransformerConfig
+from seq2seq_edu.models import (
+    ATTENTIONS,
+    EncoderDecoder,
+    ModelConfig,
+    Seq2Seq,
+    Transformer,
+    TransformerConfig,
+)
 from seq2seq_edu.training import TrainConfig, validate
 
 DATA = ("multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "grammar-long", "reversal")
@@ -223,7 +230,7 @@ def settings(
     real = data.name in VOCABULARY
     name = config if real or config != "default" else "toy"
     widths = dict(WIDTHS[name])
-    if attention == "dot" and "d_h" in widths:
+    if "d_h" in widths and attention in ATTENTIONS and ATTENTIONS[attention].one_width:
         widths["d_h"] = widths["d_s"]
     sizes = (len(data.source_text), len(data.target_text))
     model: ModelConfig | TransformerConfig

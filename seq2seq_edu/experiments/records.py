@@ -10,16 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seq2seq_edu.models import ATTENTIONS
+
 Record = dict[str, Any]
 ENOUGH = 3  # seeds
-TITLES = {
-    "none": "GRU, no attention",
-    "dot": "GRU, dot",
-    "general": "GRU, general",
-    "scaled": "GRU, scaled dot",
-    "additive": "GRU, additive attention",
-    "transformer": "Transformer",
-}
 
 
 @dataclass(frozen=True)
@@ -110,6 +104,11 @@ class Group:
         return bins
 
 
+def titles() -> dict[str, str]:
+    """Return the models as tables name them, the one without attention first, the Transformer last."""
+    return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
+
+
 def kind(record: Record) -> tuple[str, str, str, str]:
     """Say of which kind a run is: runs of one kind differ in the seed alone.
 
@@ -180,7 +179,7 @@ def models(groups: Iterable[Group], task: str) -> list[Group]:
     Taught in: real_translation.
     """
     plain = [g for g in groups if g.task == task and g.config in ("default", "transformer") and not g.changes]
-    return [g for name in TITLES for g in plain if g.name == name]
+    return [g for name in titles() for g in plain if g.name == name]
 
 
 def read(folder: str | Path) -> list[Record]:
@@ -313,5 +312,5 @@ def markdown(groups: Iterable[Group], title: str) -> str:
     for g in groups:
         scores = [spread(g.scores("bleu_lc", search)) for search in ("greedy", "beam5")]
         size, time = f"{g.runs[0]['parameters'] / 1e6:.1f}", spread([minutes(run) for run in g.runs], 0)
-        lines.append(f"| {TITLES[g.name]} | {' | '.join(scores)} | {size} | {time} | {g.count} |")
+        lines.append(f"| {titles()[g.name]} | {' | '.join(scores)} | {size} | {time} | {g.count} |")
     return "\n".join(lines)

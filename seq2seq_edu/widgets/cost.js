@@ -50,13 +50,12 @@ const costLook = (name, k) => COST_LOOK[name] ?? [["var(--blue)", null, "circle"
 
 // --- counts: the same as `products` in cost.py ---
 
-function costProducts(n, m, d) {
-  const gru = 6 * d * d, look = 2 * n * d, pairs = 2 * n * n * d;
-  const step = { none: gru + 3 * d * d, additive: gru + 4 * d * d + look, dot: gru + look };
-  const keys = { none: 0, additive: n * d * d, dot: 0 };
-  const whole = (name) => n * gru + d * d + keys[name] + m * step[name];
+function costProducts(scores, n, m, d) {
+  const gru = 6 * d * d, pairs = 2 * n * n * d;
+  const each = (count) => Object.fromEntries(Object.entries(scores).map(([name, one]) => [name, count(one)]));
+  const step = (one) => one.step * d * d + n * one.look * d;
   return {
-    step, sentence: { none: whole("none"), additive: whole("additive"), dot: whole("dot") },
+    step: each(step), sentence: each((one) => n * gru + d * d + n * one.key * d * d + m * step(one)),
     layer: { recurrent: n * gru, self_attention: 4 * n * d * d + pairs, transformer: 12 * n * d * d + pairs },
   };
 }
@@ -194,6 +193,7 @@ function costQuality(view, move) {
 function costSays(view, n, m, d, counts) {
   const { t } = view;
   const { step, sentence, layer } = counts;
+  if (view.get("view") !== "layer" && !(step.none && step.additive)) return ""; // nothing to compare with
   if (view.get("view") === "step") return t("stepSays", costWhole(n), fixed(step.additive / step.none));
   if (view.get("view") === "sentence") return t("sentenceSays", costWhole(n), costWhole(m), fixed((100 * 2 * n * m * d) / sentence.additive, 1));
   const sign = n < d ? "<" : n > d ? ">" : "=";
@@ -203,8 +203,10 @@ function costSays(view, n, m, d, counts) {
 // The work of the present view against n; returns what shows it.
 function costWork(view, move) {
   const { t, get } = view;
-  const kind = get("view");
-  const names = Object.keys(costProducts(1, 1, 1)[kind]);
+  const [kind, scores] = [get("view"), get("scores")];
+  const names = Object.keys(costProducts(scores, 1, 1, 1)[kind]);
+  const looks = Object.fromEntries(names.map((name, k) => [name, costLook(name, k)]));
+  const called = (name) => (name in COST_WORDS.en ? t(name) : scores[name].title);
   const longest = Math.max(COST_LENGTHS[COST_LENGTHS.length - 1], get("n"));
   const frame = costFrame(view, {
     tall: 150, name: "work", width: view.W, react: (x) => move(Math.round(clamp(longest ** ((x - frame.left) / (frame.right - frame.left)), 1, longest))),
@@ -218,15 +220,15 @@ function costWork(view, move) {
   });
   const x = (n) => frame.left + (Math.log(n) / Math.log(longest)) * (frame.right - frame.left);
   const head = [t(kind === "layer" ? "layers" : "model"), t("count"), t("twice"), t("chain")];
-  const table = costTable(kind === "step" ? head.slice(0, 3) : head, 3); // one step is no chain
+  const table = costTable(kind === "step" ? head.slice(0, 3) : head, names.length); // one step is no chain
   const says = html("div", { class: "s2s-note" });
   const ticks = Array.from({ length: Math.floor(Math.log2(longest) / 2) + 1 }, (_, k) => 4 ** k);
   let drawn;
   return {
     longest, parts: [frame.drawing, table, says],
     put: (n, m, d) => {
-      const counts = costProducts(n, m, d), twice = costProducts(2 * n, m, d)[kind];
-      const ends = [1, longest].flatMap((end) => Object.values(costProducts(end, m, d)[kind]).map(Math.log10));
+      const counts = costProducts(scores, n, m, d), twice = costProducts(scores, 2 * n, m, d)[kind];
+      const ends = [1, longest].flatMap((end) => Object.values(costProducts(scores, end, m, d)[kind]).map(Math.log10));
       const [low, high] = [Math.floor(Math.min(...ends)), Math.ceil(Math.max(...ends))];
       const y = (count) => frame.y((Math.log10(count) - low) / (high - low));
       if (drawn !== `${m} ${d}`) {
@@ -238,15 +240,15 @@ function costWork(view, move) {
         const crossing = kind === "layer" && d <= longest ? [
           svg("line", { x1: x(d), x2: x(d), y1: frame.y(1), y2: frame.low, stroke: "var(--grey)", "stroke-dasharray": "2 4" }),
           frame.word(x(d), frame.y(1) - 4, "n = d", { "text-anchor": "middle" })] : [];
-        frame.lines.replaceChildren(...crossing, ...names.map((name) => costPath(COST_LOOK[name], lengths.map((n) => [x(n), y(costProducts(n, m, d)[kind][name])]))));
+        frame.lines.replaceChildren(...crossing, ...names.map((name) => costPath(looks[name], lengths.map((n) => [x(n), y(costProducts(scores, n, m, d)[kind][name])]))));
       }
       frame.at(x(n), n, longest);
-      frame.points.replaceChildren(...names.map((name) => costMarker(COST_LOOK[name], x(n), y(counts[kind][name]))));
+      frame.points.replaceChildren(...names.map((name) => costMarker(looks[name], x(n), y(counts[kind][name]))));
       const chain = (name) => (kind === "sentence" ? n + m : name === "recurrent" ? n : 1);
-      table.put(names.map((name) => [[COST_LOOK[name], t(name)], costBig(counts[kind][name], get("language")),
+      table.put(names.map((name) => [[looks[name], called(name)], costBig(counts[kind][name], get("language")),
         `×${fixed(twice[name] / counts[kind][name])}`, costWhole(chain(name))]));
       change(says, {}, costSays(view, n, m, d, counts));
-      return names.map((name) => `${t(name)} ${costBig(counts[kind][name], get("language"))}`);
+      return names.map((name) => `${called(name)} ${costBig(counts[kind][name], get("language"))}`);
     },
   };
 }
@@ -278,4 +280,4 @@ function buildCost(view) {
   };
 }
 
-export default { render: (context) => show(context, { words: COST_WORDS, rebuild: ["results", "data", "view"], build: buildCost }) };
+export default { render: (context) => show(context, { words: COST_WORDS, rebuild: ["results", "data", "view", "scores"], build: buildCost }) };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from traitlets import TraitError
 
 from seq2seq_edu import plots
 from seq2seq_edu.experiments import records
+from seq2seq_edu.models import ATTENTIONS
 from seq2seq_edu.widgets.base import Widget
 
 Counts = dict[str, dict[str, int]]
+Scores = dict[str, dict[str, Any]]
 TASKS = {  # what is shown of each, and whether the sentences are real
     "multi30k": ("bleu", True),
     "grammar-long": ("exact_match", False),
@@ -29,7 +31,6 @@ TOP = {"bleu": 100.0, "exact_match": 1.0}
 LARGEST = {"n": 1_000_000, "m": 1_000_000, "d": 65_536}
 NAMES = {
     "en": {
-        "none": "no attention", "additive": "additive attention", "dot": "dot attention",
         "recurrent": "recurrent layer (GRU)", "self_attention": "self-attention",
         "transformer": "Transformer", "step": "one decoder step", "sentence": "a whole translation",
         "layer": "one layer", "bleu": "BLEU", "exact_match": "exact match",
@@ -43,13 +44,24 @@ NAMES = {
 }  # fmt: skip
 
 
-def products(n: int, m: int, d: int) -> Counts:
+def entered(names: Iterable[str]) -> Scores:
+    """Return what each score asks for when every width is d: a step d², a look at one state d, a key d²."""
+    made = {}
+    for name in names:
+        if name not in ATTENTIONS:
+            raise ValueError(f"there is no score {name!r}: choose from {', '.join(ATTENTIONS)}")
+        kind, gru = ATTENTIONS[name], 9 if ATTENTIONS[name].query_state == "previous" else 6
+        cost = kind.cost(1, 1, 1)
+        made[name] = {"title": kind.title, "step": gru + cost.query, "look": cost.look, "key": cost.key}
+    return made
+
+
+def products(n: int, m: int, d: int, scores: Scores) -> Counts:
     r"""Count multiplications when every width is d: of one decoder step, of a whole sentence, of one layer.
 
-    A GRU step takes :math:`6 d^2`; one that reads a context too, :math:`9 d^2`. A look at n states takes
-    :math:`n d` for the scores and :math:`n d` for the sum; additive attention projects the query
-    (:math:`d^2` a step) and the keys (:math:`n d^2` once). Self-attention takes :math:`4 n d^2 + 2 n^2 d`,
-    with a feed-forward network of width 4d :math:`12 n d^2 + 2 n^2 d`.
+    A GRU step takes :math:`6 d^2`; one that reads a context too, :math:`9 d^2`. What a score adds, its class
+    says. Self-attention takes :math:`4 n d^2 + 2 n^2 d`, with a feed-forward network of width 4d
+    :math:`12 n d^2 + 2 n^2 d`.
 
     Parameters
     ----------
@@ -57,17 +69,19 @@ def products(n: int, m: int, d: int) -> Counts:
         Source and target length.
     d : int
         Width of everything.
+    scores : dict
+        From :func:`entered`.
 
     Returns
     -------
     counts : dict of dicts
-        ``step`` and ``sentence`` without attention (``none``), with ``additive`` and with ``dot``; ``layer``
-        over n positions: ``recurrent``, ``self_attention``, ``transformer``. The output layer is left out: it
-        is the same for all. The counts are those of :mod:`seq2seq_edu.bench.machine`; a test compares them.
+        ``step`` and ``sentence`` with each of the scores; ``layer`` over n positions: ``recurrent``,
+        ``self_attention``, ``transformer``. The output layer is left out: it is the same for all. The counts
+        are those of :mod:`seq2seq_edu.bench.machine`; a test compares them.
 
     Examples
     --------
-    >>> products(n=2, m=1, d=1)["step"]
+    >>> products(n=2, m=1, d=1, scores=entered(["none", "additive", "dot"]))["step"]
     {'none': 9, 'additive': 14, 'dot': 10}
 
     References
@@ -75,13 +89,12 @@ def products(n: int, m: int, d: int) -> Counts:
     Bahdanau et al. (2015), arXiv:1409.0473, A.1.2; Luong et al. (2015), arXiv:1508.04025, section 3.1;
     Vaswani et al. (2017), arXiv:1706.03762, Table 1. Taught in: making_it_fast.
     """
-    gru, look, pairs = 6 * d * d, 2 * n * d, 2 * n * n * d
-    step = {"none": gru + 3 * d * d, "additive": gru + 4 * d * d + look, "dot": gru + look}
-    keys = {"none": 0, "additive": n * d * d, "dot": 0}
+    gru, pairs = 6 * d * d, 2 * n * n * d
+    step = {name: one["step"] * d * d + n * one["look"] * d for name, one in scores.items()}
     reading = n * gru + d * d  # the last: from h_n to s_0
     return {
         "step": step,
-        "sentence": {name: reading + keys[name] + m * one for name, one in step.items()},
+        "sentence": {name: reading + n * scores[name]["key"] * d * d + m * one for name, one in step.items()},
         "layer": {
             "recurrent": n * gru,
             "self_attention": 4 * n * d * d + pairs,
@@ -180,6 +193,17 @@ class Results(traitlets.TraitType):  # type: ignore[type-arg]
             raise TraitError(f"results cannot be drawn: {error}") from error
 
 
+class Entered(traitlets.TraitType):  # type: ignore[type-arg]
+    """Hold what :func:`entered` returns; names are looked up."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Return the costs of the scores, or say which score there is not."""
+        try:
+            return dict(value) if isinstance(value, Mapping) else entered(value)
+        except ValueError as error:
+            raise TraitError(str(error)) from error
+
+
 class Whole(traitlets.TraitType):  # type: ignore[type-arg]
     """Hold a whole number from 1 to ``LARGEST``."""
 
@@ -204,6 +228,8 @@ class CostExplorer(Widget):
         Which work is drawn: of one decoder step, of a whole translation, of one layer.
     data : str
         Which task of the results is drawn; if empty, the first.
+    scores : sequence of str
+        Whose work is drawn: names in ``ATTENTIONS``.
     **state : object
         ``language`` ("en", "zh") and ``size`` ("normal", "large").
 
@@ -231,6 +257,7 @@ class CostExplorer(Widget):
     n = Whole(16).tag(sync=True)
     m = Whole(16).tag(sync=True)
     d = Whole(256).tag(sync=True)
+    scores = Entered(default_value={}).tag(sync=True)
 
     def __init__(
         self,
@@ -241,9 +268,15 @@ class CostExplorer(Widget):
         d: int = 256,
         view: str = "step",
         data: str = "",
+        scores: Sequence[str] = ("none", "additive", "dot"),
         **state: object,
     ) -> None:
-        super().__init__(results=results, n=n, m=m, d=d, view=view, data=data, **state)
+        super().__init__(results=results, n=n, m=m, d=d, view=view, data=data, scores=scores, **state)
+
+    def called(self, name: str, language: str = "en") -> str:
+        """Return what a model, a layer or a measure is called: a score by its own title."""
+        title = self.scores.get(name, {}).get("title", name)
+        return NAMES[language].get(name, title)
 
     def check(self) -> None:
         """Raise ValueError if a size is out of range, or the data chosen are not there."""
@@ -259,13 +292,13 @@ class CostExplorer(Widget):
     def costs(self) -> Counts:
         """Return the multiplications, as :func:`products` counts them."""
         self.right()
-        return products(self.n, self.m, self.d)
+        return products(self.n, self.m, self.d, self.scores)
 
     @property
     def growth(self) -> dict[str, dict[str, float]]:
         """Return by what each count grows when n doubles: 1 (not at all) to 4."""
         self.right()
-        twice = products(2 * self.n, self.m, self.d)
+        twice = products(2 * self.n, self.m, self.d, self.scores)
         return {
             view: {name: twice[view][name] / count for name, count in counts.items()}
             for view, counts in self.costs.items()
@@ -276,8 +309,8 @@ class CostExplorer(Widget):
         """Return how many steps must wait for each other (in Table 1: sequential operations)."""
         self.right()
         return {
-            "step": dict.fromkeys(("none", "additive", "dot"), 1),
-            "sentence": dict.fromkeys(("none", "additive", "dot"), self.n + self.m),
+            "step": dict.fromkeys(self.scores, 1),
+            "sentence": dict.fromkeys(self.scores, self.n + self.m),
             "layer": {"recurrent": self.n, "self_attention": 1, "transformer": 1},
         }
 
@@ -322,13 +355,13 @@ class CostExplorer(Widget):
 
     def _draw_quality(self, ax: Axes) -> None:
         """Draw the median of each model, with whiskers from the smallest to the largest seed."""
-        entry, names = self.shown, NAMES["en"]
-        runs = {names.get(name, name): np.array(values) for name, values in entry["curves"].items()}
+        entry = self.shown
+        runs = {self.called(name): np.array(values) for name, values in entry["curves"].items()}
         plots.length_curve(
             [b["length"] for b in entry["bins"]],
             {name: np.median(values, axis=0) for name, values in runs.items()},
             intervals={name: np.stack([values.min(0), values.max(0)]) for name, values in runs.items()},
-            ylabel=names[entry["measure"]],
+            ylabel=self.called(entry["measure"]),
             title=f"{entry['task']} ({'real' if entry['real'] else 'generated'} data)",
             ax=ax,
         )
@@ -338,9 +371,9 @@ class CostExplorer(Widget):
     def _draw_costs(self, ax: Axes) -> None:
         """Draw the three counts of the present view against n, both logarithmic."""
         lengths = np.unique(np.geomspace(1, max(16384, self.n), 60).astype(int))
-        counts = [products(int(n), self.m, self.d)[self.view] for n in lengths]
+        counts = [products(int(n), self.m, self.d, self.scores)[self.view] for n in lengths]
         for name in self.costs[self.view]:
-            ax.loglog(lengths, [count[name] for count in counts], label=NAMES["en"][name])
+            ax.loglog(lengths, [count[name] for count in counts], label=self.called(name))
         ax.axvline(self.n, color=plots.GREY, linewidth=1, zorder=0)
         ax.set(xlabel="source length n", ylabel="multiplications")
         sizes = f"m = {self.m}, d = {self.d}" if self.view == "sentence" else f"d = {self.d}"
@@ -353,11 +386,14 @@ class CostExplorer(Widget):
         growth = self.growth[self.view]
         brackets = "（×{:.2f}）" if chinese else " (×{:.2f})"
         parts = [
-            f"{names[name]} {big(count, self.language)}{brackets.format(growth[name])}"
+            f"{self.called(name, self.language)} {big(count, self.language)}{brackets.format(growth[name])}"
             for name, count in self.costs[self.view].items()
         ]
         digits, task = (1 if self.shown.get("measure") == "bleu" else 2), self.shown.get("task")
-        scores = [f"{names.get(name, name)} {value:.{digits}f}" for name, (value, *_) in self.quality.items()]
+        scores = [
+            f"{self.called(name, self.language)} {value:.{digits}f}"
+            for name, (value, *_) in self.quality.items()
+        ]
         if chinese:
             text = f"{names[self.view]}的乘法次数，n = {self.n}，m = {self.m}，d = {self.d}"
             text += f"（括号内为 n 加倍后的倍数）：{'；'.join(parts)}。"

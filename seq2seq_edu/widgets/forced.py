@@ -43,7 +43,7 @@ class GivenAttention(Attention):
     """
 
     def __init__(self, query_state: str) -> None:
-        super().__init__()
+        super().__init__(0, 0, 0)
         self.query_state = query_state
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:

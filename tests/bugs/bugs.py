@@ -100,16 +100,8 @@ BUGS = (
     Bug(
         "current state asks in Bahdanau's order",
         "models/attention.py",
-        """query_state = "previous"
-
-    def __init__(self, d_s: int, d_h: int, d_a: int) -> None:
-        super().__init__()
-        self.W_a""",
-        """query_state = "current"
-
-    def __init__(self, d_s: int, d_h: int, d_a: int) -> None:
-        super().__init__()
-        self.W_a""",
+        '"additive attention", "previous"',
+        '"additive attention", "current"',
         "models/test_recurrent.py::test_previous_state_asks_in_bahdanau_and_the_current_one_in_luong[additive]",
         "tensorflow/models#4130",
     ),

@@ -15,9 +15,9 @@ from widget_page import Play, playing
 
 from seq2seq_edu.bench import decoder_step_cost
 from seq2seq_edu.bench.machine import training_flops
-from seq2seq_edu.models import ModelConfig
+from seq2seq_edu.models import ATTENTIONS, ModelConfig
 from seq2seq_edu.widgets import CostExplorer
-from seq2seq_edu.widgets.cost import big, products, read_lengths
+from seq2seq_edu.widgets.cost import big, entered, products, read_lengths
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 BINS = [
@@ -31,12 +31,12 @@ SIZES = [(1, 1, 8), (7, 3, 12), (64, 16, 256), (300, 41, 64), (16384, 4096, 4096
 
 
 @pytest.mark.parametrize(("n", "m", "d"), SIZES)
-@pytest.mark.parametrize("attention", ["none", "additive", "dot"])
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
 def test_decoding_is_counted_as_in_the_package(attention: str, n: int, m: int, d: int) -> None:
     widths = {"d_e": d, "d_h": d, "d_s": d, "d_a": d, "readout": "wide", "bidirectional": False}
     config = ModelConfig(5, 5, attention, **widths)
     output = 5 * 3 * d  # to five words from [state; context; embedding]
-    counts = products(n, m, d)
+    counts = products(n, m, d, entered(ATTENTIONS))
     assert counts["step"][attention] == decoder_step_cost(config, 1, n)[0] // 2 - output
     assert counts["sentence"][attention] == training_flops(config, [(n, m)]) // 6 - m * output
 
@@ -54,7 +54,7 @@ def test_layers_are_counted_as_pytorch_counts_them(n: int, d: int) -> None:
     with FlopCounterMode(display=False) as gru:
         torch.nn.functional.linear(x, cell.weight_ih)
         torch.nn.functional.linear(x, cell.weight_hh)
-    counted = products(n, 1, d)["layer"]
+    counted = products(n, 1, d, {})["layer"]
     assert 2 * counted["self_attention"] == attention.get_total_flops()
     assert 2 * (counted["transformer"] - counted["self_attention"]) == feed_forward.get_total_flops()
     assert 2 * counted["recurrent"] == gru.get_total_flops()
@@ -108,7 +108,7 @@ def agrees(play: Play) -> CostExplorer:
 
 
 def test_the_browser_counts_as_python_does(browser: Any) -> None:
-    with playing(browser, CostExplorer([MADE])) as play:
+    with playing(browser, CostExplorer([MADE], scores=["none", "scaled", "general", "additive"])) as play:
         for view, (n, m, d) in itertools.product(
             ("step", "sentence", "layer"), [*SIZES, (9, 20, 300), (714_285, 1, 65_536)]
         ):
