@@ -36,12 +36,7 @@ def greedy(model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int
     Returns
     -------
     hypotheses : list of B Hypothesis
-        In the order of the rows.
-
-    Raises
-    ------
-    ValueError
-        If ``max_length`` is below 1 or a row of ``src`` is all padding (in all searches).
+        In the order of the rows; ValueError if one is all padding.
     """
     check_length(max_length)
     return _one_path(model, src, src_mask, max_length, lambda step: step.log_probs.argmax(dim=-1))
@@ -83,11 +78,16 @@ def sample(
 
     References
     ----------
-    Ackley, Hinton and Sejnowski (1985), doi:10.1207/s15516709cog0901_7 (temperature); Fan, Lewis and Dauphin
-    (2018), arXiv:1805.04833 (top k). Taught in: decoding.
+    Ackley et al. (1985), doi:10.1207/s15516709cog0901_7; Fan et al. (2018), arXiv:1805.04833 (top k).
     """
     check_length(max_length)
-    _check_sampling(temperature, top_k, model.config.target_vocab)
+    if not 0 < temperature < math.inf:
+        raise ValueError(
+            f"temperature must be a number above 0 (for the limit 0 use greedy); got {temperature}"
+        )
+    if top_k is not None and not 1 <= top_k <= model.config.target_vocab:
+        vocabulary = f"the {model.config.target_vocab} tokens of the vocabulary"
+        raise ValueError(f"top_k must be from 1 to {vocabulary}; got {top_k}")
     seeds = [seed + row for row in range(len(src))] if isinstance(seed, int) else list(seed)
     if len(seeds) != len(src):
         raise ValueError(f"give one number, or one seed a sentence: {len(src)} rows but {len(seeds)} seeds")
@@ -99,16 +99,6 @@ def sample(
         return _draw(step.log_probs, uniform[step.sentences, step.t], temperature, top_k)
 
     return _one_path(model, src, src_mask, max_length, draw)
-
-
-def _check_sampling(temperature: float, top_k: int | None, vocabulary: int) -> None:
-    """Refuse settings that no draw can have."""
-    if not 0 < temperature < math.inf:
-        raise ValueError(
-            f"temperature must be a number above 0 (for the limit 0 use greedy); got {temperature}"
-        )
-    if top_k is not None and not 1 <= top_k <= vocabulary:
-        raise ValueError(f"top_k must be from 1 to the {vocabulary} tokens of the vocabulary; got {top_k}")
 
 
 def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
@@ -134,7 +124,8 @@ def _one_path(
     """Follow one path a sentence; ``choose`` gives the token of each row."""
     lengths = src_mask.sum(dim=1).tolist()
     ids: list[list[int]] = [[] for _ in lengths]
-    totals, maps = [0.0] * len(lengths), [list[np.ndarray]() for _ in lengths]
+    maps: list[list[np.ndarray]] = [[] for _ in lengths]
+    totals = [0.0] * len(lengths)
     with evaluating(model):
         for step in steps(model, *model.encode(src, src_mask), max_length):
             tokens = choose(step)
@@ -166,10 +157,9 @@ def beam(
 
     .. math:: \mathrm{score}(y) = \frac{\log p(y \mid x)}{m^\alpha}
 
-    m is the number of tokens, eos included, and alpha the length penalty: 0 compares sums, which favours
-    short outputs, 1 compares means. A width of 1 is greedy search; a width with room for every prefix is
-    exhaustive search. In between, a wider beam sees more and yet may return less: what it kept at one step
-    can crowd out what would have won later.
+    m counts the tokens, eos included; alpha 0 compares sums, which favours short outputs, 1 compares means. A
+    width of 1 is greedy search, one with room for every prefix exhaustive search. In between, a wider beam
+    sees more and yet may return less: what it kept at one step can crowd out what would have won later.
 
     Parameters
     ----------
@@ -183,13 +173,11 @@ def beam(
     Returns
     -------
     hypotheses : list of B Hypothesis
-        In the order of the rows. One that the length limit cut (``finished`` is False) is returned only where
-        no other had finished.
+        One that the length limit cut (``finished`` is False) is returned only where no other had finished.
 
     References
     ----------
     Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
-    Taught in: decoding.
     """
     check_search(model, width, length_penalty, max_length)
     found = search(model, src, src_mask, width, length_penalty, max_length)
@@ -218,7 +206,7 @@ def n_best(
         Best score first, those that the length limit cut after all others; no two have the same tokens.
     """
     check_search(model, width, length_penalty, max_length)
-    return search(model, src, src_mask, width, length_penalty, max_length, wanted=width).best(width)
+    return search(model, src, src_mask, width, length_penalty, max_length).best(width)
 
 
 def tree(

@@ -1,8 +1,4 @@
-"""Beam search as a tree: a level holds the hypotheses that are still open, with pointers to the level above.
-
-Nothing is copied from level to level but the decoder's state; a sentence is read off at the end, from its
-last token up to the root.
-"""
+"""Beam search as a tree: a level holds the open hypotheses of a batch, one a row; a path leads to each."""
 
 from __future__ import annotations
 
@@ -57,7 +53,7 @@ class Node:
 
 
 class Candidates(NamedTuple):
-    """The best continuations of each sentence: ``log_probs``, ``rows``, ``tokens`` (b, c), best first.
+    """The best continuations of each sentence, best first: ``log_probs``, ``rows``, ``tokens`` (b, c).
 
     ``rows`` says which row of the level is continued; ``kept`` (b, k) and ``finished`` (N pairs) point at the
     columns that are searched on and at the (sentence, column) pairs that end here.
@@ -71,21 +67,19 @@ class Candidates(NamedTuple):
 
 
 class Level(NamedTuple):
-    """All open hypotheses of one step: their last token, the row above it, the weights it led to."""
+    """All open hypotheses of one step: their last tokens, the weights they led to, how they may go on."""
 
     tokens: Tensor
-    above: Tensor
     weights: Tensor | None
     candidates: Candidates
 
 
 class End(NamedTuple):
-    """Where a hypothesis stops: after ``token`` follows row ``row`` of level ``level``; smaller is better."""
+    """Where a hypothesis stops: its row in each level, then ``token``; ``cost`` is minus its score."""
 
     cut: bool
-    cost: float  # minus the score
-    level: int
-    row: int
+    cost: float
+    path: list[int]
     token: int
     log_prob: float
 
@@ -99,41 +93,31 @@ class Search:
     ends: list[list[End]]
     levels: list[Level] = field(default_factory=list)
 
-    def collect(self, sentences: list[int], cut: bool) -> None:
+    def collect(self, sentences: list[int], path: Tensor, cut: bool) -> None:
         """Note the hypotheses that end at the last level: with eos, or cut by the length limit."""
         t, c = len(self.levels), self.levels[-1].candidates
-        ends = [(g, j, False) for g, j in c.finished]
+        ends = [(False, g, j) for g, j in c.finished]
         if cut:
-            ends += [(g, j, True) for g, row in enumerate(c.kept.tolist()) for j in row]
-        if not ends:
-            return
-        picked = [g for g, _, _ in ends], [j for _, j, _ in ends]
-        columns = (column[picked].tolist() for column in (c.rows, c.tokens, c.log_probs))
-        for (g, _, is_cut), row, token, log_prob in zip(ends, *columns, strict=True):
-            cost = -log_prob / t**self.length_penalty
-            self.ends[sentences[g]].append(End(is_cut, cost, t - 1, row, token, log_prob))
+            ends += [(True, g, j) for g, columns in enumerate(c.kept.tolist()) for j in columns]
+        rows, tokens, log_probs = c.rows.tolist(), c.tokens.tolist(), c.log_probs.tolist()
+        for is_cut, g, j in ends:
+            cost = -log_probs[g][j] / t**self.length_penalty
+            end = End(is_cut, cost, path[rows[g][j]].tolist(), tokens[g][j], log_probs[g][j])
+            self.ends[sentences[g]].append(end)
 
     def best(self, count: int) -> list[list[Hypothesis]]:
-        """Read off the best hypotheses of each sentence."""
-        above = [level.above.cpu().numpy() for level in self.levels]
-        tokens = [level.tokens.cpu().numpy() for level in self.levels]
-        weights = [None if x.weights is None else x.weights.cpu().numpy() for x in self.levels]
+        """Read off the best hypotheses of each sentence; of equal ones the first that was found."""
+        tokens = [level.tokens.tolist() for level in self.levels]
+        weights = [level.weights.cpu().numpy() for level in self.levels if level.weights is not None]
 
         def read(end: End, n: int) -> Hypothesis:
-            ids, maps, row = [end.token], [], end.row
-            for t in range(end.level, -1, -1):
-                ids.append(int(tokens[t][row]))
-                map_t = weights[t]
-                if map_t is not None:
-                    maps.append(map_t[row, :n])
-                row = above[t][row]
-            alignment = np.stack(maps[::-1]) if maps else None
-            return Hypothesis(ids[-2::-1], end.log_prob, alignment, not end.cut, -end.cost)  # without bos
+            ids = [tokens[t][row] for t, row in enumerate(end.path)][1:]  # without bos
+            maps = [weights[t][row, :n] for t, row in enumerate(end.path) if weights]
+            alignment = np.stack(maps) if maps else None
+            return Hypothesis([*ids, end.token], end.log_prob, alignment, not end.cut, -end.cost)
 
-        return [
-            [read(end, n) for end in sorted(ends)[:count]]
-            for ends, n in zip(self.ends, self.lengths, strict=True)
-        ]
+        ranked = [sorted(ends, key=lambda end: (end.cut, end.cost)) for ends in self.ends]
+        return [[read(e, n) for e in ends[:count]] for ends, n in zip(ranked, self.lengths, strict=True)]
 
 
 def check_search(model: EncoderDecoder, width: int, length_penalty: float, max_length: int) -> None:
@@ -165,36 +149,27 @@ def search(
     width: int,
     length_penalty: float,
     max_length: int,
-    wanted: int = 1,
 ) -> Search:
-    r"""Search a batch breadth first, keeping ``width`` open hypotheses a sentence; settings are not checked.
+    """Search a batch breadth first, keeping ``width`` open hypotheses a sentence; settings are not checked.
 
     Of all continuations of the open hypotheses the best ``width`` count. Those that are eos have finished and
     leave; the best ``width`` others stay open, so one that ended takes nobody's place. A sentence is done
-
-    - when ``width`` hypotheses have finished, or
-    - when no open one can still be among its ``wanted`` best: however it goes on, its score stays below
-      log_prob / max_length**length_penalty, since log-probabilities only fall, or
-    - at ``max_length``, where the open ones are cut; a cut one ranks after all finished ones.
-
-    The second rule changes no answer, it only saves time; with a penalty near 1 it hardly ever applies.
+    when ``width`` have finished, or at ``max_length``; one that is cut there ranks after all finished.
     """
     found = Search(src_mask.sum(dim=1).tolist(), length_penalty, [[] for _ in src])
     alive = list(range(len(src)))  # the sentence of each group of rows
-    above = torch.arange(len(src), device=src.device)
+    path = torch.arange(len(src), device=src.device).unsqueeze(1)  # (rows, levels so far)
     log_probs = torch.zeros(len(src), 1, dtype=torch.float64, device=src.device)  # one root a sentence
     with evaluating(model):
         for step in steps(model, *model.encode(src, src_mask), max_length):
             c = best_continuations(step.log_probs, log_probs, width)
-            found.levels.append(Level(step.y_prev, above, step.out.weights, c))
-            found.collect(alive, cut=step.t + 1 == max_length)
-            best_open = c.log_probs.gather(1, c.kept)
-            bounds = (best_open[:, 0] / max_length**length_penalty).tolist()
-            stay = [g for g, k in enumerate(alive) if not _done(found.ends[k], width, wanted, bounds[g])]
-            if not stay:
-                break
-            kept, log_probs, alive = c.kept[stay], best_open[stay], [alive[g] for g in stay]
+            found.levels.append(Level(step.y_prev, step.out.weights, c))
+            found.collect(alive, path, cut=step.t + 1 == max_length)
+            stay = [g for g, k in enumerate(alive) if len(found.ends[k]) < width]
+            alive, kept = [alive[g] for g in stay], c.kept[stay]
+            log_probs = c.log_probs[stay].gather(1, kept)
             above = c.rows[stay].gather(1, kept).flatten()
+            path = torch.cat([path[above], torch.arange(len(above), device=src.device).unsqueeze(1)], dim=1)
             step.write(c.tokens[stay].gather(1, kept).flatten(), above)
     return found
 
@@ -224,13 +199,6 @@ def best_continuations(next_log_probs: Tensor, log_probs: Tensor, width: int) ->
     others = ended.byte().argsort(dim=1, stable=True)  # first what is not eos, each part in order of rank
     kept = others[:, : min(width, k * (choices - 1))]
     return Candidates(totals, rows, tokens, kept, ended[:, :width].nonzero().tolist())
-
-
-def _done(ends: list[End], width: int, wanted: int, bound: float) -> bool:
-    """Tell whether a sentence needs no more steps; ``bound`` is more than any open hypothesis can reach."""
-    if len(ends) >= width:
-        return True
-    return len(ends) >= wanted and -sorted(ends)[wanted - 1].cost >= bound
 
 
 def nodes(found: Search) -> list[Node]:

@@ -42,12 +42,13 @@ def find_pair(pair: str) -> Path:
     here = pairs()
     if pair in here:
         return here[pair]
-    if here:
-        raise CheckpointError(f"there is no checkpoint for the pair {pair!r}: choose from {', '.join(here)}")
-    raise CheckpointError(
-        f"there is no checkpoint for the pair {pair!r}, nor for any other: there is no folder checkpoints "
-        "with one beside the package or here; run this in a checkout of the project, or give --checkpoint"
-    )
+    cure = ": choose from " + ", ".join(here)
+    if not here:
+        cure = (
+            ", nor for any other: there is no folder checkpoints with one beside the package or here; "
+            "run this in a checkout of the project, or give --checkpoint"
+        )
+    raise CheckpointError(f"there is no checkpoint for the pair {pair!r}{cure}")
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,12 @@ class Translator:
 
     def _explain(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         """Put a hypothesis into words."""
-        unknown = self.source_text.tokens([i for i in source if i == UNK])
         return Translation(
-            self.source_text.tokens(source),
-            self.target_text.tokens(hypothesis.ids),
-            self.target_text.decode(hypothesis.ids),
-            hypothesis.alignment,
-            hypothesis.log_prob,
-            hypothesis.finished,
-            unknown,
+            source_tokens=self.source_text.tokens(source),
+            target_tokens=self.target_text.tokens(hypothesis.ids),
+            text=self.target_text.decode(hypothesis.ids),
+            alignment=hypothesis.alignment,
+            log_prob=hypothesis.log_prob,
+            finished=hypothesis.finished,
+            unknown=self.source_text.tokens([i for i in source if i == UNK]),
         )

@@ -160,16 +160,13 @@ class BeamExplorer(Widget):
         """
         import torch
 
-        from seq2seq_edu.decoding import check_search
-        from seq2seq_edu.decoding.search_tree import nodes, search
+        from seq2seq_edu import decoding
 
         ids = source_text.encode(sentence)
-        src = torch.tensor([[*ids, EOS]], device=next(model.parameters()).device)
+        src = torch.tensor([*ids, EOS], device=next(model.parameters()).device)
         trees: dict[int, Tree] = {}
         for width in widths if ids else ():
-            check_search(model, width, 1.0, max_length)
-            # no early stop, which would depend on the penalty
-            tree = nodes(search(model, src, src != PAD, width, 1.0, max_length, wanted=width))
+            tree = decoding.tree(model, src, src != PAD, width=width, max_length=max_length)
             trees[width] = tree, target_text.tokens([node.token for node in tree])
         return cls(trees, **options)
 
