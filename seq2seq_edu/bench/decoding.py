@@ -65,9 +65,9 @@ class EndsOnTime(EncoderDecoder):
         super().__init__()
         self.model, self.config = model, model.config
 
-    def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
+    def encode(self, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
         """Read the source, and count its tokens."""
-        memory, state = self.model.encode(src, src_mask, lengths)
+        memory, state = self.model.encode(src, src_mask)
         return memory, torch.cat([state, src_mask.sum(dim=1, keepdim=True).to(state.dtype)], dim=1)
 
     def step(self, y_prev: Tensor, state: Tensor, memory: Memory) -> Step:

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq_edu.data import PAD
 from seq2seq_edu.models.attention import ATTENTIONS, Attention, Memory
-from seq2seq_edu.models.base import EncoderDecoder, Step, check_sorted, count_real, start_small
+from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_small
 
 
 class Encoder(nn.Module):
@@ -23,21 +23,8 @@ class Encoder(nn.Module):
 
     .. math:: h_i = [\overrightarrow{h}_i ; \overleftarrow{h}_i]
 
-    Sequences are packed, so the backward half starts at the last real token and padding is never read.
-
-    Parameters
-    ----------
-    d_e : int
-        Width of the token embeddings.
-    d_h : int
-        Width of one encoder state in all; each direction of a bidirectional encoder has half of it.
-    bidirectional : bool
-        Read right to left as well.
-
-    Raises
-    ------
-    ValueError
-        If a bidirectional encoder is asked for an odd ``d_h``.
+    Sequences are packed, so the backward half begins at the last real token and padding is not read. A state
+    is d_h wide in all; each direction of a bidirectional encoder has half of it.
 
     Examples
     --------
@@ -58,27 +45,13 @@ class Encoder(nn.Module):
         width = d_h // 2 if bidirectional else d_h
         self.gru = nn.GRU(d_e, width, batch_first=True, bidirectional=bidirectional)
 
-    def forward(self, embedded: Tensor, mask: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Encode a padded batch.
+    def forward(self, embedded: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a padded batch (B, n, d_e); the mask (B, n) is True at real tokens, which come first.
 
-        Parameters
-        ----------
-        embedded : Tensor of shape (B, n, d_e)
-            Embedded source tokens; what stands at padding is never read.
-        mask : bool Tensor of shape (B, n)
-            True at real tokens, which come first.
-        lengths : int Tensor of shape (B,), on the CPU, optional
-            Number of real tokens, if it is known already (saves a wait for the GPU).
-
-        Returns
-        -------
-        encoder_states : Tensor of shape (B, n, d_h)
-            h_1 .. h_n; zero at padding.
-        final_state : Tensor of shape (B, d_h)
-            The state after the last token read: [forward h_n ; backward h_1].
+        The encoder states h_1 .. h_n (B, n, d_h) are zero at padding; the final state (B, d_h) is the one
+        after the last token read: [forward h_n ; backward h_1].
         """
-        if lengths is None:
-            lengths = mask.sum(dim=1).cpu()
+        lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         outputs, last = self.gru(packed)
         encoder_states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=embedded.shape[1])
@@ -109,26 +82,7 @@ class DecoderStep(nn.Module):
     def forward(
         self, embedded: Tensor, state: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Go from s_{t-1} to s_t.
-
-        Parameters
-        ----------
-        embedded : Tensor of shape (B, d_e)
-            The previous target token, E y_{t-1}.
-        state : Tensor of shape (B, d_s)
-            s_{t-1}.
-        memory : Memory
-            The source, from the attention's ``memory``.
-
-        Returns
-        -------
-        state : Tensor of shape (B, d_s)
-            s_t.
-        context : Tensor of shape (B, d_h)
-            c_t.
-        weights : Tensor of shape (B, n), or None
-            The weights of this step.
-        """
+        """Go from E y_{t-1} (B, d_e) and s_{t-1} (B, d_s) to s_t, c_t (B, d_h) and the weights (B, n)."""
         if self.previous:
             context, weights = self.attention(state, memory)  # s_{t-1} asks
             return self.gru(torch.cat([embedded, context], dim=1), state), context, weights
@@ -139,46 +93,24 @@ class DecoderStep(nn.Module):
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Say which model to build.
-
-    Parameters
-    ----------
-    source_vocab, target_vocab : int
-        Number of tokens of either side, the four special ones included.
-    attention : {"none", "additive", "dot", "general", "scaled"}
-        How e_{t,i} is computed.
-    d_e, d_h, d_s, d_a : int
-        Widths of embeddings, encoder states (both directions together), decoder state, attention layer.
-    d_r : int
-        Width of the narrow readout between the decoder and the vocabulary.
-    readout : {"narrow", "wide", "state"}
-        "narrow" maps [s_t; c_t; E y_{t-1}] to d_r features, then to the vocabulary; "wide" goes directly;
-        "state" goes from s_t alone (Bahdanau's order only: there c_t is in s_t already).
-    bidirectional : bool
-        Whether the encoder also reads right to left.
-    dropout : float
-        Probability of dropping an embedding or readout feature in training.
-    share_embeddings : bool
-        Use one table for source, target and output (needs one vocabulary, and d_r = d_e).
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, a size is not positive, or sharing is impossible.
-    """
+    """Say which model to build; sizes are positive, and vocabularies count the four special tokens."""
 
     source_vocab: int
     target_vocab: int
-    attention: str = "additive"
-    d_e: int = 256
-    d_h: int = 512
-    d_s: int = 256
-    d_a: int = 256
-    d_r: int = 256
-    readout: str = "narrow"
-    bidirectional: bool = True
-    dropout: float = 0.3
-    share_embeddings: bool = False
+    attention: str = "additive"  # a name in ATTENTIONS
+    d_e: int = 256  # embeddings
+    d_h: int = 512  # encoder states, both directions together
+    d_s: int = 256  # decoder state
+    d_a: int = 256  # attention layer
+    d_r: int = 256  # narrow readout, between decoder and vocabulary
+    readout: str = (
+        "narrow"  # [s_t; c_t; E y_{t-1}] to d_r, then to the vocabulary; "wide": directly; "state": s_t alone
+    )
+    bidirectional: bool = True  # the encoder reads right to left as well
+    dropout: float = 0.3  # of embeddings and readout features, in training
+    share_embeddings: bool = (
+        False  # one table for source, target and output: needs one vocabulary, and d_r = d_e
+    )
 
     def __post_init__(self) -> None:
         if self.attention not in ATTENTIONS:
@@ -190,11 +122,7 @@ class ModelConfig:
                 f"readout 'state' would never use the context of {self.attention!r} attention, which comes "
                 "after s_t: choose 'narrow' or 'wide'"
             )
-        for name in ("source_vocab", "target_vocab", "d_e", "d_h", "d_s", "d_a", "d_r"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is a probability in [0, 1); got {self.dropout}")
+        check_settings(self, ("source_vocab", "target_vocab", "d_e", "d_h", "d_s", "d_a", "d_r"))
         if self.share_embeddings and (
             self.source_vocab != self.target_vocab or self.d_r != self.d_e or self.readout != "narrow"
         ):
@@ -224,11 +152,6 @@ class Seq2Seq(EncoderDecoder):
     r"""Translate one sequence into another with an encoder, attention and a decoder.
 
     .. math:: p(y_t \mid y_{<t}, x) = \mathrm{softmax}(W_o \tilde{s}_t), \quad s_0 = \tanh(W_s h_n)
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Sizes and kind of attention.
 
     Examples
     --------
@@ -266,33 +189,10 @@ class Seq2Seq(EncoderDecoder):
             self.source_embedding.weight = self.target_embedding.weight
             self.W_o.weight = self.target_embedding.weight
 
-    def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
-        """Read the source once.
-
-        Parameters
-        ----------
-        src : int Tensor of shape (B, n)
-            Source ids, real tokens first; each row ends with eos before its padding.
-        src_mask : bool Tensor of shape (B, n)
-            True at real tokens.
-        lengths : int Tensor of shape (B,) on the CPU, optional
-            Real tokens a row, if known.
-
-        Returns
-        -------
-        memory : Memory
-            What the decoder looks at.
-        state : Tensor of shape (B, d_s)
-            s_0.
-
-        Raises
-        ------
-        ValueError
-            If a row has no real token.
-        """
-        lengths = count_real(src_mask, lengths)
+    def encode(self, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
+        """Read the source (B, n) once; return what the decoder looks at, and s_0 (B, d_s)."""
         embedded = self.dropout(self.source_embedding(src))
-        encoder_states, final_state = self.encoder(embedded, src_mask, lengths)
+        encoder_states, final_state = self.encoder(embedded, src_mask)
         memory = self.decoder.attention.memory(encoder_states, src_mask, final_state)
         return memory, torch.tanh(self.W_s(final_state))
 
@@ -312,42 +212,17 @@ class Seq2Seq(EncoderDecoder):
         """Map readout features to next-token scores (..., V)."""
         return self.W_o(self.dropout(features))
 
-    def readouts(
-        self,
-        src: Tensor,
-        src_mask: Tensor,
-        tgt_in: Tensor,
-        tgt_lengths: Sequence[int],
-        src_lengths: Sequence[int] | None = None,
-    ) -> Tensor:
-        """Run the fast path: the same features as ``forward``'s, at real target positions only.
+    def readouts(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor, tgt_lengths: Sequence[int]) -> Tensor:
+        """Run the fast path: the same features as ``forward``'s, at the N real target positions only.
 
         Three things differ from the plain path, and none changes a number: the vocabulary layer is left to
-        the caller (once, not once a step), rows whose target has ended are dropped, and Luong's order
-        attends for all steps at once.
-
-        Parameters
-        ----------
-        src, src_mask, tgt_in : Tensors of shape (B, n), (B, n), (B, m)
-            As for :meth:`forward`; rows sorted by target length, longest first.
-        tgt_lengths : sequence of B ints
-            Real target tokens of each row.
-        src_lengths : sequence of B ints, optional
-            Real source tokens of each row, if known.
-
-        Returns
-        -------
-        features : Tensor of shape (N, d_r); with a wide readout (N, d_s + d_h + d_e), of the state (N, d_s)
-            N = sum of ``tgt_lengths``; time-major, as ``pack_padded_sequence`` orders them.
-
-        Raises
-        ------
-        ValueError
-            If rows are not sorted by target length, longest first.
+        the caller (once, not once a step), rows whose target has ended are dropped (rows must be sorted by
+        target length, longest first), and Luong's order attends for all steps at once. Time-major, (N, d_r).
         """
-        check_sorted(tgt_lengths)
-        memory, state = self.encode(src, src_mask, None if src_lengths is None else torch.tensor(src_lengths))
+        memory, state = self.encode(src, src_mask)
         embedded = self.dropout(self.target_embedding(tgt_in))
+        lengths = torch.tensor(tgt_lengths)
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True).data
         alive = [sum(length > t for length in tgt_lengths) for t in range(max(tgt_lengths))]
         states, contexts = [], []
         for t, rows in enumerate(alive):
@@ -357,11 +232,10 @@ class Seq2Seq(EncoderDecoder):
             else:
                 state = self.decoder.gru(embedded[:, t], state)
             states.append(state)
-        packed = pack_padded_sequence(embedded, torch.tensor(tgt_lengths), batch_first=True).data
         if self.decoder.previous:
             return self.join(torch.cat(states), torch.cat(contexts), packed)
         all_states = torch.stack(states, dim=1)  # (B, m, d_s)
         context, _ = self.decoder.attention(all_states, memory)
         both = torch.cat([all_states, context], dim=-1)
-        flat = pack_padded_sequence(both, torch.tensor(tgt_lengths), batch_first=True).data
+        flat = pack_padded_sequence(both, lengths, batch_first=True).data
         return self.readout(torch.cat([flat, packed], dim=-1))

@@ -13,58 +13,30 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu.data import PAD
 from seq2seq_edu.models.attention import Memory
-from seq2seq_edu.models.base import EncoderDecoder, Step, check_sorted, count_real, start_small
+from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_small
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Say which Transformer to build.
-
-    Parameters
-    ----------
-    source_vocab, target_vocab : int
-        Number of tokens of either side, the four special ones included.
-    d_model : int
-        Width of embeddings and of every layer.
-    d_ff : int
-        Width inside the feed-forward part of a layer.
-    layers : int
-        Of the encoder, and of the decoder.
-    heads : int
-        Attentions side by side in a layer, each d_model / heads wide.
-    dropout : float
-        Probability of dropping a feature that a part adds, in training.
-    share_embeddings : bool
-        Use one table for source, target and output (needs one vocabulary).
-
-    Raises
-    ------
-    ValueError
-        If a size is not positive, ``heads`` does not divide ``d_model``, the width is odd, or sharing is
-        impossible.
-    """
+    """Say which Transformer to build; sizes are positive, and vocabularies count the four special tokens."""
 
     source_vocab: int
     target_vocab: int
-    d_model: int = 256
-    d_ff: int = 1024
-    layers: int = 3
-    heads: int = 4
-    dropout: float = 0.3
-    share_embeddings: bool = False
+    d_model: int = 256  # embeddings and every layer
+    d_ff: int = 1024  # inside the feed-forward part of a layer
+    layers: int = 3  # of the encoder, and of the decoder
+    heads: int = 4  # attentions side by side in a layer, each d_model / heads wide
+    dropout: float = 0.3  # of what a part adds, in training
+    share_embeddings: bool = False  # one table for source, target and output: needs one vocabulary
     attention: ClassVar[str] = "multi-head"
 
     def __post_init__(self) -> None:
-        for name in ("source_vocab", "target_vocab", "d_model", "d_ff", "layers", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        check_settings(self, ("source_vocab", "target_vocab", "d_model", "d_ff", "layers", "heads"))
         if self.d_model % self.heads or self.d_model % 2:
             raise ValueError(
                 "d_model must be even (sine and cosine) and a multiple of heads; got "
                 f"d_model={self.d_model}, heads={self.heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is a probability in [0, 1); got {self.dropout}")
         if self.share_embeddings and self.source_vocab != self.target_vocab:
             raise ValueError(
                 "share_embeddings needs one vocabulary for both sides; got "
@@ -81,10 +53,8 @@ def positions(start: int, count: int, d_model: int, device: torch.device | None 
 
     Parameters
     ----------
-    start, count : int
-        Positions start .. start + count - 1, from 0.
-    d_model : int
-        Width, even.
+    start, count, d_model : int
+        Positions start .. start + count - 1, from 0; the width is even.
     device : device, optional
         Where to put the result.
 
@@ -115,13 +85,6 @@ class MultiHeadAttention(nn.Module):
         \mathrm{head}_k = \mathrm{softmax}\!\left(\frac{Q_k K_k^\top}{\sqrt{d_k}}\right) V_k, \qquad
         Q_k = x W^Q_k, \; K_k = y W^K_k, \; V_k = y W^V_k
 
-    Parameters
-    ----------
-    d_model : int
-        Width of what comes and goes.
-    heads : int
-        Number of heads; d_k = d_model / heads.
-
     References
     ----------
     Vaswani et al. (2017), arXiv:1706.03762, section 3.2.2.
@@ -133,32 +96,16 @@ class MultiHeadAttention(nn.Module):
         self.W_q = nn.Linear(d_model, d_model)
         self.W_kv = nn.Linear(d_model, 2 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
-        for layer, gain in ((self.W_q, 0.5), (self.W_kv, 0.75), (self.W_o, 1.0)):  # as if W_q, W_kv were one
-            nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(gain))
-            nn.init.zeros_(layer.bias)
 
     def keys_values(self, states: Tensor) -> Tensor:
         """Project states (B, n, d_model) to keys and values, side by side: (B, n, 2 d_model)."""
         return self.W_kv(states)
 
     def forward(self, query: Tensor, keys_values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Look with every query at once.
+        """Look with every query (B, m, d_model) at once; the mask is True where a query may look.
 
-        Parameters
-        ----------
-        query : Tensor of shape (B, m, d_model)
-            What asks.
-        keys_values : Tensor of shape (B, n, 2 d_model)
-            From :meth:`keys_values`.
-        mask : bool Tensor that broadcasts to (B, 1, m, n)
-            True where a query may look.
-
-        Returns
-        -------
-        context : Tensor of shape (B, m, d_model)
-            What the heads found, joined and projected.
-        weights : Tensor of shape (B, heads, m, n)
-            Sum to 1 over n; exactly 0 where the mask is False.
+        The context (B, m, d_model) is what the heads found, joined and projected. Weights (B, heads, m, n)
+        sum to 1 over n and are exactly 0 where the mask, which broadcasts to (B, 1, m, n), is False.
         """
         q = self._split(self.W_q(query))  # (B, heads, m, d_k)
         k, v = (self._split(part) for part in keys_values.chunk(2, dim=-1))  # (B, heads, n, d_k)
@@ -171,20 +118,6 @@ class MultiHeadAttention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """Cut the width into heads: (B, n, d) to (B, heads, n, d / heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-
-class Dropout(nn.Dropout):
-    r"""Drop features in training, as PyTorch's, with a mask that a CPU draws several times faster.
-
-    .. math:: x_j \leftarrow \frac{x_j}{1 - p} [u_j < 1 - p], \qquad u_j \sim U(0, 1)
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x to the same shape; each feature is zero with probability ``p``, else grows by 1 / (1 - p)."""
-        if not self.training or self.p == 0 or x.is_cuda:  # a GPU draws, masks and scales in one kernel
-            return super().forward(x)
-        kept = torch.rand(x.shape, device=x.device).lt_(1 - self.p)
-        return x * kept.div_(1 - self.p).to(x.dtype)
 
 
 class Layer(nn.Module):
@@ -206,10 +139,10 @@ class Layer(nn.Module):
         self.own = MultiHeadAttention(c.d_model, c.heads)
         self.source = MultiHeadAttention(c.d_model, c.heads) if decoder else None
         self.feed_forward = nn.Sequential(
-            nn.Linear(c.d_model, c.d_ff), nn.ReLU(), Dropout(c.dropout), nn.Linear(c.d_ff, c.d_model)
+            nn.Linear(c.d_model, c.d_ff), nn.ReLU(), nn.Dropout(c.dropout), nn.Linear(c.d_ff, c.d_model)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(c.d_model) for _ in range(3 if decoder else 2))
-        self.dropout = Dropout(c.dropout)
+        self.dropout = nn.Dropout(c.dropout)
 
     def forward(
         self,
@@ -242,11 +175,6 @@ class Transformer(EncoderDecoder):
     (B, t, layers, 2 d_model). ``weights`` of a step are those of the last layer to the source, the mean of
     its heads; ``context`` is what the last layer makes of the step.
 
-    Parameters
-    ----------
-    config : TransformerConfig
-        Sizes.
-
     Examples
     --------
     >>> model = Transformer(TransformerConfig(source_vocab=11, target_vocab=13, d_model=4, d_ff=6, heads=2))
@@ -271,37 +199,18 @@ class Transformer(EncoderDecoder):
         self.decoder = nn.ModuleList(Layer(c, decoder=True) for _ in range(c.layers))
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(c.d_model), nn.LayerNorm(c.d_model)
         self.W_o = nn.Linear(c.d_model, c.target_vocab)
-        self.dropout = Dropout(c.dropout)
+        self.dropout = nn.Dropout(c.dropout)
         for table in (self.source_embedding, self.target_embedding):
             start_small(table)
         if c.share_embeddings:
             self.source_embedding.weight = self.target_embedding.weight
             self.W_o.weight = self.target_embedding.weight
 
-    def encode(self, src: Tensor, src_mask: Tensor, lengths: Tensor | None = None) -> tuple[Memory, Tensor]:
-        """Read the source once; the first state is empty: nothing is written yet.
+    def encode(self, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
+        """Read the source once; the first state (B, 0, layers, 2 d_model) is empty: no word is there.
 
-        Parameters
-        ----------
-        src, src_mask : Tensors of shape (B, n)
-            Source ids and True at real tokens.
-        lengths : int Tensor of shape (B,) on the CPU, optional
-            Real tokens a row, if known.
-
-        Returns
-        -------
-        memory : Memory
-            ``values`` are the encoder states, ``keys`` (B, n, layers, 2 d_model) their keys and values for
-            each layer of the decoder.
-        state : Tensor of shape (B, 0, layers, 2 d_model)
-            Empty.
-
-        Raises
-        ------
-        ValueError
-            If a row has no real token.
+        ``keys`` of the memory, (B, n, layers, 2 d_model), are keys and values for each layer of the decoder.
         """
-        count_real(src_mask, lengths)
         x, mask = self._embed(self.source_embedding, src, 0), src_mask[:, None, None, :]
         for layer in self.encoder:
             x, _, _ = layer(x, mask)
@@ -324,40 +233,13 @@ class Transformer(EncoderDecoder):
         """Map readout features to next-token scores (..., V)."""
         return self.W_o(features)
 
-    def readouts(
-        self,
-        src: Tensor,
-        src_mask: Tensor,
-        tgt_in: Tensor,
-        tgt_lengths: Sequence[int],
-        src_lengths: Sequence[int] | None = None,
-    ) -> Tensor:
-        """Compute all steps at once: position t looks at positions up to t.
-
-        Parameters
-        ----------
-        src, src_mask, tgt_in : Tensors of shape (B, n), (B, n), (B, m)
-            Rows sorted by target length, longest first.
-        tgt_lengths, src_lengths : sequences of B ints
-            Real tokens of each row; the second may be left out.
-
-        Returns
-        -------
-        features : Tensor of shape (N, d_model)
-            N = sum of ``tgt_lengths``; time-major, as ``pack_padded_sequence`` orders them.
-
-        Raises
-        ------
-        ValueError
-            If rows are not sorted by target length, longest first.
-        """
-        check_sorted(tgt_lengths)
-        memory, _ = self.encode(src, src_mask, None if src_lengths is None else torch.tensor(src_lengths))
+    def readouts(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor, tgt_lengths: Sequence[int]) -> Tensor:
+        """Compute all steps at once: position t looks at positions up to t; time-major, (N, d_model)."""
+        memory, _ = self.encode(src, src_mask)
         m = tgt_in.shape[1]
         causal = torch.ones(m, m, dtype=torch.bool, device=src.device).tril()
         x, _, _ = self._decode(self._embed(self.target_embedding, tgt_in, 0), causal, None, memory)
-        packed = pack_padded_sequence(self.decoder_norm(x), torch.tensor(tgt_lengths), batch_first=True)
-        return packed.data
+        return pack_padded_sequence(self.decoder_norm(x), torch.tensor(tgt_lengths), batch_first=True).data
 
     def _embed(self, table: nn.Embedding, ids: Tensor, start: int) -> Tensor:
         """Return token vectors (B, n, d_model), scaled up to the size of the positions added to them."""

@@ -47,7 +47,7 @@ def loss_static(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.
     if isinstance(model, Seq2Seq):
         features = _recurrent_features(model, batch)
     else:  # as if no row had padding: then all positions come, time-major
-        features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, [m] * rows, [m] * rows)
+        features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, [m] * rows)
     logits = model.logits(features)
     targets = batch.tgt_out.masked_fill(~batch.tgt_mask, IGNORED).t().flatten()  # time-major too
     return F.cross_entropy(exact(logits), targets, ignore_index=IGNORED, label_smoothing=label_smoothing)

@@ -177,7 +177,7 @@ def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0)
     loss : scalar Tensor
         Nats per real target token.
     """
-    features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths, batch.src_lengths)
+    features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths)
     targets = pack_padded_sequence(batch.tgt_out, torch.tensor(batch.tgt_lengths), batch_first=True).data
     return F.cross_entropy(exact(model.logits(features)), targets, label_smoothing=label_smoothing)
 
