@@ -1,42 +1,23 @@
 // Alignment explorer: two sentences tied by strings, and the map of the weights; t = -1 or i = -1 chooses none.
 
 const ALIGNMENT_WORDS = {
-  en: {
-    title: "Alignment explorer",
-    how: "Point at a word or a cell; click to choose it. Or Tab to the map and use the arrow keys. Where does each word look?",
-    read: "read", written: "written", strings: "The two sentences, tied by strings", map: "Map of the weights: words written are rows, words read are columns",
-    all: "all steps", row: (step, word) => `step ${step}, ${word}`,
-    cell: (source, target, weight) => `α(${source} → ${target}) = ${weight}`,
-    seeAll: (m) => `${m === 1 ? "One step" : `All ${m} steps`}. The thicker a string, the larger the weight.`,
-    seeRow: (step, word, source, weight) => `Step ${step} writes ${word} and looks most at ${source}: ${weight}.`,
-    seeColumn: (source, word, weight) => `${source} is looked at most by ${word}: ${weight}.`,
-    kind: (kind) => `, ${kind}`, sure: "a true link", possible: "a possible link", none: "no link",
-    entropy: "entropy H", effective: "effective positions exp(H)", of: (n) => ` of ${n}`, largest: "largest weight",
-    at: (weight, source) => `${weight} at ${source}`, total: "sum of the column", by: "largest weight",
-    mass: "weight on the links", nolink: "this step has no link", hit: "brightest cell", yes: "a link", no: "no link",
-    hits: "brightest cell is a link", ofSteps: (k, m) => `in ${k} of ${m} steps`, effectives: "effective positions, mean",
-    previous: "previous step", next: "next step", play: "play", stop: "stop", everything: "all",
-    solid: "sure link", dashed: "possible link",
-    odd: (step, word, total, more) => `The weights of step ${step} (${word}) add up to ${total}, not to 1${more ? ` (nor do those of ${more} other step${more > 1 ? "s" : ""})` : ""}: was the softmax left out, or the mask put on after it?`,
-  },
-  zh: {
-    title: "对齐探索器",
-    how: "指向一个词或格子即可查看，点击则选定；也可以用 Tab 进入图中，再按方向键。每个词在看哪里？",
-    read: "读入", written: "写出", strings: "用线连接的两个句子", map: "权重图：行是写出的词，列是读入的词",
-    all: "所有步", row: (step, word) => `第 ${step} 步，${word}`,
-    cell: (source, target, weight) => `α(${source} → ${target}) = ${weight}`,
-    seeAll: (m) => `全部 ${m} 步。线越粗，权重越大。`,
-    seeRow: (step, word, source, weight) => `第 ${step} 步写出“${word}”，看得最多的是“${source}”：${weight}。`,
-    seeColumn: (source, word, weight) => `看“${source}”最多的是“${word}”：${weight}。`,
-    kind: (kind) => `，${kind}`, sure: "确定的连接", possible: "可能的连接", none: "不是连接",
-    entropy: "熵 H", effective: "有效位置数 exp(H)", of: (n) => `（共 ${n} 个）`, largest: "最大权重",
-    at: (weight, source) => `${weight}（${source}）`, total: "该列之和", by: "最大权重",
-    mass: "落在连接上的权重", nolink: "这一步没有连接", hit: "最亮的格子", yes: "是连接", no: "不是连接",
-    hits: "最亮的格子是连接", ofSteps: (k, m) => `${m} 步中有 ${k} 步`, effectives: "平均有效位置数",
-    previous: "上一步", next: "下一步", play: "播放", stop: "停止", everything: "全部",
-    solid: "确定的连接", dashed: "可能的连接",
-    odd: (step, word, total, more) => `第 ${step} 步（${word}）的权重之和为 ${total}，不是 1${more ? `（另有 ${more} 行也是如此）` : ""}：是否遗漏了 softmax，或在它之后才做掩码？`,
-  },
+  title: "Alignment explorer",
+  how: "Point at a word or a cell; click to choose it. Or Tab to the map and use the arrow keys. Where does each word look?",
+  read: "read", written: "written", strings: "The two sentences, tied by strings",
+  map: "Map of the weights: words written are rows, words read are columns", all: "all steps",
+  row: "step {step}, {word}", cell: "α({source} → {target}) = {weight}",
+  seeAll: "All {m} steps. The thicker a string, the larger the weight.",
+  seeOne: "One step. The thicker a string, the larger the weight.",
+  seeRow: "Step {step} writes {word} and looks most at {source}: {weight}.",
+  seeColumn: "{source} is looked at most by {word}: {weight}.", kind: ", {kind}", sure: "a true link",
+  possible: "a possible link", none: "no link", entropy: "entropy H", effective: "effective positions exp(H)",
+  of: " of {n}", largest: "largest weight", at: "{weight} at {source}", total: "sum of the column",
+  by: "largest weight", mass: "weight on the links", nolink: "this step has no link", hit: "brightest cell",
+  yes: "a link", no: "no link", hits: "brightest cell is a link", ofSteps: "in {k} of {m} steps",
+  effectives: "effective positions, mean", previous: "previous step", next: "next step", play: "play", stop: "stop",
+  everything: "all", solid: "sure link", dashed: "possible link",
+  odd: "The weights of step {step} ({word}) add up to {total}, not to 1{others}: was the softmax left out, or the mask put on after it?",
+  others: " (nor do those of {more} more)",
 };
 
 const label = (x, y, text, attributes = {}) => svg("text", { x, y, ...attributes }, text);
@@ -149,7 +130,7 @@ function drawMap(view, data) {
   for (let t = 0; t < m; t++) {
     const name = part("rowheader", t, -1, "", touch(0, y(t), left - 4, cell), label(left - 8, y(t) + cell / 2 + size / 3, target[t], { "text-anchor": "end", style: `font-size:${size}px` }));
     const row = alpha[t].map((weight, i) => keep(t, i, svg("rect", {
-      role: "gridcell", tabindex: -1, "data-key": `${t},${i}`, "aria-label": view.t("cell", source[i], target[t], fixed(weight)) + (data.kind(t, i) ? view.t("kind", view.t(data.kind(t, i))) : ""),
+      role: "gridcell", tabindex: -1, "data-key": `${t},${i}`, "aria-label": view.t("cell", { source: source[i], target: target[t], weight: fixed(weight) }) + (data.kind(t, i) ? view.t("kind", { kind: view.t(data.kind(t, i)) }) : ""),
       ...places(t, i), x: x(i), y: y(t), width: cell, height: cell, fill: cividis(weight), ...line,
     })));
     drawing.append(svg("g", { role: "row" }, name, row));
@@ -190,26 +171,26 @@ function readings(view, data, t, i) { // a sentence, then [name, value] pairs
   if (t < 0 && i < 0) {
     const linked = alpha.map((_, t) => t).filter((t) => data.linked(t).some(Boolean));
     const good = alpha.filter((_, t) => sums(t));
-    return [say("seeAll", m), [
-      [say("effectives"), good.length ? fixed(sum(good.map(effective)) / good.length, 1) + say("of", n) : "–"],
-      linked.length ? [say("hits"), say("ofSteps", linked.filter((t) => data.hit(t)).length, linked.length)] : null,
+    return [m === 1 ? say("seeOne") : say("seeAll", { m }), [
+      [say("effectives"), good.length ? fixed(sum(good.map(effective)) / good.length, 1) + say("of", { n }) : "–"],
+      linked.length ? [say("hits"), say("ofSteps", { k: linked.filter((t) => data.hit(t)).length, m: linked.length })] : null,
     ]];
   }
   if (t < 0) {
     const column = alpha.map((row) => row[i]);
     const best = argmax(column);
-    return [say("seeColumn", source[i], target[best], fixed(column[best])), [[say("total"), fixed(sum(column))], [say("by"), say("at", fixed(column[best]), target[best])]]];
+    return [say("seeColumn", { source: source[i], word: target[best], weight: fixed(column[best]) }), [[say("total"), fixed(sum(column))], [say("by"), say("at", { weight: fixed(column[best]), source: target[best] })]]];
   }
   const row = alpha[t];
   const best = argmax(row);
   const links = data.linked(t);
   const H = sums(t) ? entropy(row) : undefined;
-  const sentence = i < 0 ? say("seeRow", t + 1, target[t], source[best], fixed(row[best]))
-    : say("cell", source[i], target[t], fixed(row[i])) + (data.kinds.size ? say("kind", say(data.kind(t, i) ?? "none")) : "");
+  const sentence = i < 0 ? say("seeRow", { step: t + 1, word: target[t], source: source[best], weight: fixed(row[best]) })
+    : say("cell", { source: source[i], target: target[t], weight: fixed(row[i]) }) + (data.kinds.size ? say("kind", { kind: say(data.kind(t, i) ?? "none") }) : "");
   return [sentence, [
     [say("entropy"), H === undefined ? "–" : `${fixed(H)} nat`],
-    [say("effective"), H === undefined ? "–" : fixed(Math.exp(H), 1) + say("of", n)],
-    [say("largest"), say("at", fixed(row[best]), source[best])],
+    [say("effective"), H === undefined ? "–" : fixed(Math.exp(H), 1) + say("of", { n })],
+    [say("largest"), say("at", { weight: fixed(row[best]), source: source[best] })],
     data.kinds.size ? [say("mass"), links.some(Boolean) ? fixed(sum(row.filter((_, i) => links[i]))) : say("nolink")] : null,
     data.kinds.size && links.some(Boolean) ? [say("hit"), say(links[best] ? "yes" : "no")] : null,
   ]];
@@ -333,13 +314,13 @@ function buildAlignment(view) {
   };
   const buttons = stepButtons(view, data.m, now);
   listen(view, map, [ties.drawing, map.drawing], now);
-  data.target.forEach((word, t) => change(map.cells.get(`${t},-1`), { "aria-label": `${say("row", t + 1, word)}: ${joined(readings(view, data, t, -1))}` }));
+  data.target.forEach((word, t) => change(map.cells.get(`${t},-1`), { "aria-label": `${say("row", { step: t + 1, word })}: ${joined(readings(view, data, t, -1))}` }));
   data.source.forEach((word, i) => change(map.cells.get(`-1,${i}`), { "aria-label": `${word}: ${joined(readings(view, data, -1, i))}` }));
   const box = (kind, text) => [html("span", { class: `s2s-box s2s-${kind}` }), ` ${say(text)} `];
   const [t, total] = data.odd[0] ?? [];
   view.root.append(...[
     get("title") ? html("p", { class: "s2s-note" }, html("b", {}, get("title"))) : null,
-    data.odd.length ? html("p", { class: "s2s-warning", role: "note" }, say("odd", t + 1, data.target[t], total.toFixed(3), data.odd.length - 1)) : null,
+    data.odd.length ? html("p", { class: "s2s-warning", role: "note" }, say("odd", { step: t + 1, word: data.target[t], total: total.toFixed(3), others: data.odd.length > 1 ? say("others", { more: data.odd.length - 1 }) : "" })) : null,
     pane, sentence, buttons,
     html("div", { class: "s2s-beside" },
       html("div", { class: "s2s-scroll s2s-inset" }, map.drawing),

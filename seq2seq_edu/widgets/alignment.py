@@ -13,17 +13,16 @@ from numpy.typing import ArrayLike
 from seq2seq_edu import plots
 from seq2seq_edu.data import PAD
 from seq2seq_edu.plots import parts
-from seq2seq_edu.widgets.base import Numbers, Widget, tokens
+from seq2seq_edu.widgets.base import Numbers, WeightsWidget, odd_rows, tokens
 
 if TYPE_CHECKING:
     from seq2seq_edu.data import Text
     from seq2seq_edu.decoding import Hypothesis, Translation
 
 DIGITS = 6  # of a weight: more cannot be seen, and a page carries them all
-SLACK = 1e-3  # how far from 1 a row may add up
 
 
-class AlignmentExplorer(Widget):
+class AlignmentExplorer(WeightsWidget):
     r"""Step through a translation: two sentences tied by strings, and the map of the weights.
 
     .. math:: \alpha_{t,i} \ge 0, \qquad \sum_i \alpha_{t,i} = 1
@@ -101,34 +100,7 @@ class AlignmentExplorer(Widget):
         source_ids: Any = None,
         **options: Any,
     ) -> AlignmentExplorer:
-        """Explore what a search has returned.
-
-        Parameters
-        ----------
-        result : Translation or Hypothesis
-            Of ``Translator.translate``, or of any function of :mod:`seq2seq_edu.decoding`. One of a model
-            without attention shows a message.
-        source_text, target_text : Text
-            For a Hypothesis, which holds numbers only: what turns ids into words.
-        source_ids : sequence of n ints or Tensor of shape (n,)
-            For a Hypothesis: the sentence that was searched, its eos included; padding does not count.
-        **options : object
-            As for the class: ``gold``, ``title``, ``t``, ...
-
-        Returns
-        -------
-        explorer : AlignmentExplorer
-            With the words of both sides.
-
-        Raises
-        ------
-        ValueError
-            If a Hypothesis comes without its texts and ids.
-
-        References
-        ----------
-        Taught in: real_translation.
-        """
+        """Explore a Translation; a Hypothesis needs its texts and source ids (padding counts not)."""
         words = getattr(result, "target_tokens", None)
         if words is not None:
             return cls(result.alignment, words, result.source_tokens, **options)  # type: ignore[union-attr]
@@ -164,7 +136,7 @@ class AlignmentExplorer(Widget):
     @property
     def row(self) -> np.ndarray:
         """Return the weights of the chosen step, shape (n,)."""
-        self.right()
+        self.require_valid()
         if self.t < 0:
             raise ValueError("no step is chosen: click a row of the map, or set t (from 0)")
         return np.array(self.alignment[self.t])
@@ -177,19 +149,12 @@ class AlignmentExplorer(Widget):
             raise ValueError("no position is chosen: click a cell of the map, or set i (from 0)")
         return float(row[self.i])
 
-    @property
-    def entropy(self) -> float:
-        """Return the entropy of the chosen row, in nats."""
+    def _row(self) -> np.ndarray:
+        """Return the chosen row if it adds up to 1."""
         row = self.row
         if self.t in self._odd_rows():
             raise ValueError(self.warning)
-        positive = row[row > 0]
-        return float(-(positive * np.log(positive)).sum())
-
-    @property
-    def effective_positions(self) -> float:
-        """Return exp(H) of the chosen row: at how many positions it looks, from 1 to n."""
-        return float(np.exp(self.entropy))
+        return row
 
     @property
     def gold_mass(self) -> float:
@@ -208,17 +173,13 @@ class AlignmentExplorer(Widget):
         if not odd:
             return ""
         t = min(odd)
-        word, total, more = parts.visible(self.target_tokens[t]), f"{odd[t]:.3f}", len(odd) - 1
-        if self.language == "zh":
-            others = f"（另有 {more} 行也是如此）" if more else ""
-            return (
-                f"第 {t + 1} 步（{word}）的权重之和为 {total}，不是 1{others}："
-                "是否遗漏了 softmax，或在它之后才做掩码？"
-            )
-        others = f" (nor do those of {more} other step{'s' * (more > 1)})" if more else ""
-        return (
-            f"The weights of step {t + 1} ({word}) add up to {total}, not to 1{others}: was the softmax left "
-            "out, or the mask put on after it?"
+        return self.say(
+            "The weights of step {step} ({word}) add up to {total}, not to 1{others}: was the softmax left "
+            "out, or the mask put on after it?",
+            step=t + 1,
+            word=parts.visible(self.target_tokens[t]),
+            total=f"{odd[t]:.3f}",
+            others=self.say(" (nor do those of {more} more)", more=len(odd) - 1) if len(odd) > 1 else "",
         )
 
     def figure(self) -> Figure:
@@ -237,19 +198,18 @@ class AlignmentExplorer(Widget):
         target, source = (list(map(parts.visible, w)) for w in (self.target_tokens, self.source_tokens))
         looks = [(target[t], source[row.argmax()], f"{row.max():.2f}") for t, row in enumerate(weights[:12])]
         m, n = weights.shape
-        if self.language == "zh":
-            rows = "；".join(f"{y} 看 {x}（{weight}）" for y, x, weight in looks) + "……" * (m > 12)
-            text = f"注意力权重图，{m} 行（写出的词）、{n} 列（读入的词）。各行最大权重：{rows}。"
-        else:
-            rows = ", ".join(f"{y} at {x} {weight}" for y, x, weight in looks) + ", ..." * (m > 12)
-            shape = f"{m} words written (rows) by {n} read (columns)"
-            text = f"Map of attention weights, {shape}. Largest: {rows}."
+        rows = [self.say("{y} at {x} {weight}", y=y, x=x, weight=weight) for y, x, weight in looks]
+        text = self.say(
+            "Map of attention weights, {m} words written (rows) by {n} read (columns). Largest: {rows}.",
+            m=m,
+            n=n,
+            rows=self.say(", ").join([*rows, "..."] if m > 12 else rows),
+        )
         return " ".join(filter(None, [text, self.warning]))
 
     def _odd_rows(self) -> dict[int, float]:
         """Return the sums of the rows that do not add up to 1."""
-        sums = {t: sum(row) for t, row in enumerate(self.alignment)} if not self.problem else {}
-        return {t: total for t, total in sums.items() if abs(total - 1) > SLACK}
+        return odd_rows(self.alignment) if not self.problem else {}
 
     def _links(self) -> set[int]:
         """Return the positions that the chosen step is linked to, or say that there are none."""

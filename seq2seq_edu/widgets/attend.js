@@ -1,36 +1,20 @@
 // You are the attention: weights set by hand, and a trained decoder that speaks with them, computed here.
 
 const ATTEND_WORDS = {
-  en: {
-    title: "You are the attention",
-    how: "Where should the decoder look for its next word? Drag the bars, or Tab to one and use the arrow keys. Then choose a word; Enter takes the first.",
-    previous: "Bahdanau's order: what you look at goes into the new state.", current: "Luong's order: the state is new already; what you look at is joined with it.",
-    sentence: "sentence", written: "written so far:", weights: "your weights α", weight: (word, w) => `your weight on ${word}: ${w}`,
-    one: "all on one", uniform: "all alike", model: "let the model look", undo: "undo", again: "start again",
-    choose: "next word: choose", candidate: (word, p) => `write ${word}, probability ${p}`,
-    heard: (word, w, next, p) => `${word} ${w}. Most probable: ${next}, ${p}`, wrote: (word, o, t) => `wrote ${word}; overlap with the model ${o}. Step ${t}.`,
-    sofar: "where you looked", yours: "where you looked", theirs: "where the model would have looked",
-    map: (title) => `map: ${title}`, overlap: "overlap", log: "log p so far", mean: "overlap with the model so far",
-    end: "Finished.", cut: "Stopped: the sentence became too long.", you: "with your weights", alone: "the model alone",
-    same: "You wrote the sentence that the model writes.", other: "You wrote another sentence.",
-    total: (x) => `mean overlap with the model's weights: ${x}`, gold: (you, it) => `weight on the gold links: you ${you}, the model in your place ${it}`,
-    unknown: (words) => `The model has never seen ${words}; it reads <unk> there.`,
-  },
-  zh: {
-    title: "你来当注意力",
-    how: "写下一个词时，解码器该看哪里？拖动柱子，或用 Tab 选中后按方向键。然后选一个词；按 Enter 选第一个。",
-    previous: "Bahdanau 的顺序：你看到的内容进入新状态。", current: "Luong 的顺序：状态已经更新；你看到的内容与它合并。",
-    sentence: "句子", written: "已写出：", weights: "你的权重 α", weight: (word, w) => `你给 ${word} 的权重：${w}`,
-    one: "全给一个", uniform: "平均分配", model: "让模型来看", undo: "撤销", again: "重新开始",
-    choose: "选择下一个词：", candidate: (word, p) => `写出 ${word}，概率 ${p}`,
-    heard: (word, w, next, p) => `${word} ${w}。最可能的词：${next}，${p}`, wrote: (word, o, t) => `写出了 ${word}；与模型的重合度 ${o}。第 ${t} 步。`,
-    sofar: "你看过的地方", yours: "你看过的地方", theirs: "换作模型会看的地方",
-    map: (title) => `权重图：${title}`, overlap: "重合度", log: "目前的 log p", mean: "目前与模型的重合度",
-    end: "完成。", cut: "停止：句子太长了。", you: "用你的权重", alone: "模型自己",
-    same: "你写出了与模型相同的句子。", other: "你写出了另一个句子。",
-    total: (x) => `与模型权重的平均重合度：${x}`, gold: (you, it) => `落在标准对齐上的权重：你 ${you}，换作模型 ${it}`,
-    unknown: (words) => `模型从未见过 ${words}，在那里读到的是 <unk>。`,
-  },
+  title: "You are the attention",
+  how: "Where should the decoder look for its next word? Drag the bars, or Tab to one and use the arrow keys. Then choose a word; Enter takes the first.",
+  previous: "Bahdanau's order: what you look at goes into the new state.",
+  current: "Luong's order: the state is new already; what you look at is joined with it.", sentence: "sentence",
+  written: "written so far:", weights: "your weights α", weight: "your weight on {word}: {w}", one: "all on one",
+  uniform: "all alike", model: "let the model look", undo: "undo", again: "start again", choose: "next word: choose",
+  candidate: "write {word}, probability {p}", heard: "{word} {w}. Most probable: {next}, {p}",
+  wrote: "wrote {word}; overlap with the model {o}. Step {t}.", sofar: "where you looked", yours: "where you looked",
+  theirs: "where the model would have looked", map: "map: {title}", overlap: "overlap", log: "log p so far",
+  mean: "overlap with the model so far", end: "Finished.", cut: "Stopped: the sentence became too long.",
+  you: "with your weights", alone: "the model alone", same: "You wrote the sentence that the model writes.",
+  other: "You wrote another sentence.", total: "mean overlap with the model's weights: {x}",
+  gold: "weight on the gold links: you {you}, the model in your place {it}",
+  unknown: "The model has never seen {words}; it reads <unk> there.",
 };
 const [PAD, BOS, EOS] = [0, 1, 2];
 
@@ -168,7 +152,7 @@ function weightBars(view, words, { move, only, enter }) {
     const y = base - tall * weights[i];
     change(bar, { y, height: base - y });
     change(knob, { y: y - 3 });
-    change(handle, { "aria-valuenow": round(weights[i]), "aria-valuetext": fixed(weights[i]), "aria-label": t("weight", word, fixed(weights[i])) });
+    change(handle, { "aria-valuenow": round(weights[i]), "aria-valuetext": fixed(weights[i]), "aria-label": t("weight", { word, w: fixed(weights[i]) }) });
     change(value, { y: y - 7 }, fixed(weights[i]));
   });
   return { drawing, put };
@@ -182,7 +166,7 @@ function weightMap(view, { title, rows, tokens, words, gold = [], last, wide }) 
   const heads = headings(words, x, step, view.root);
   const y = (r) => heads.tall + 6 + r * cell;
   const across = left + step * n + Math.max(right, heads.juts + 4);
-  const drawing = view.drawing(across, y(rows.length) + 4, { role: "img", "aria-label": view.t("map", title), class: across > view.W ? "s2s-wide" : null }, ...heads.at(heads.tall));
+  const drawing = view.drawing(across, y(rows.length) + 4, { role: "img", "aria-label": view.t("map", { title }), class: across > view.W ? "s2s-wide" : null }, ...heads.at(heads.tall));
   rows.forEach((row, r) => {
     drawing.append(svg("text", { x: left - 6, y: y(r) + 14, "text-anchor": "end" }, shortened(tokens[r], 8)), ...row.map((weight, i) =>
       svg("rect", { x: x(i) - step / 2, y: y(r), width: step - 1, height: cell - 1, fill: cividis(weight), "data-weight": round(weight, 4) })));
@@ -209,7 +193,7 @@ function candidates(view, choose) {
     fill.style.width = `${round(100 * chances[k], 1)}%`;
     change(word, {}, shortened(tokens[k]));
     change(chance, {}, fixed(chances[k], 3));
-    change(button, { "aria-label": view.t("candidate", tokens[k], fixed(chances[k], 3)) });
+    change(button, { "aria-label": view.t("candidate", { word: tokens[k], p: fixed(chances[k], 3) }) });
   });
   return { row: html("div", { class: "s2s-candidates", role: "group", "aria-label": view.t("choose") }, made.map(({ button }) => button)), put };
 }
@@ -228,8 +212,8 @@ function verdict(view, { sentence, tokens, turns, written, finished }) {
   return html("div", { class: "s2s-panel", role: "status" },
     html("div", {}, `${tokens.at(-1) === "<eos>" ? t("end") : t("cut")} ${same ? t("same") : t("other")}`),
     line(t("you"), tokens, log), line(t("alone"), sentence.own, sentence.own_log_prob),
-    html("div", { class: "s2s-attend-total" }, t("total", fixed(sum(turns.map(overlapOf)) / turns.length))),
-    steps.length > 0 && finished ? html("div", { class: "s2s-attend-gold" }, t("gold", fixed(mass("given")), fixed(mass("own")))) : null);
+    html("div", { class: "s2s-attend-total" }, t("total", { x: fixed(sum(turns.map(overlapOf)) / turns.length) })),
+    steps.length > 0 && finished ? html("div", { class: "s2s-attend-gold" }, t("gold", { you: fixed(mass("given")), it: fixed(mass("own")) })) : null);
 }
 
 function buildAttend(view) {
@@ -245,7 +229,7 @@ function buildAttend(view) {
   const look = (weights, i) => {
     put({ weights: [...get("weights").slice(0, get("written").length), weights] });
     const best = firstFive(turns.at(-1).logProbs)[0];
-    view.say(t("heard", words[i], fixed(weights[i]), packed.words[best], fixed(Math.exp(turns.at(-1).logProbs[best]))));
+    view.say(t("heard", { word: words[i], w: fixed(weights[i]), next: packed.words[best], p: fixed(Math.exp(turns.at(-1).logProbs[best])) }));
   };
   const only = (i) => look(words.map((_, j) => Number(i === j)), i);
   const most = () => present().indexOf(Math.max(...present()));
@@ -254,7 +238,7 @@ function buildAttend(view) {
     const written = [...get("written"), token];
     const overlap = overlapOf(turns.at(-1));
     put({ written, weights: ended(written) ? [...get("weights")] : [...get("weights"), alike(n)] });
-    view.say(t("wrote", packed.words[token], fixed(overlap), written.length + 1));
+    view.say(t("wrote", { word: packed.words[token], o: fixed(overlap), t: written.length + 1 }));
   };
   const undo = () => get("written").length && put({ weights: get("weights").slice(0, get("written").length), written: get("written").slice(0, -1) });
   const again = (chosen) => put({ chosen, written: [], weights: [alike(get("sentences")[chosen].source.length)] });
@@ -274,7 +258,7 @@ function buildAttend(view) {
     const options = get("sentences").map((_, k) => [String(k), String(k + 1)]);
     view.root.append(html("div", { class: "s2s-row" }, view.choice(t("sentence"), "sentence", options, String(get("chosen")), (k) => again(Number(k)))));
   }
-  if (sentence.unknown.length) view.root.append(html("div", { class: "s2s-warning" }, t("unknown", sentence.unknown.join(", "))));
+  if (sentence.unknown.length) view.root.append(html("div", { class: "s2s-warning" }, t("unknown", { words: sentence.unknown.join(", ") })));
   view.root.append(html("div", { class: "s2s-note s2s-grey" }, t(packed.order)), paper, playing, html("div", { class: "s2s-row" }, backward, anew), numbers, past);
 
   function drawPast(written, tokens, finished) {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
@@ -13,23 +12,12 @@ from numpy.typing import ArrayLike
 
 from seq2seq_edu import plots
 from seq2seq_edu.data import EOS, Example
-from seq2seq_edu.widgets.base import Numbers, Widget
+from seq2seq_edu.plots import parts
+from seq2seq_edu.widgets.base import Numbers, Widget, bar_rows, odd_rows
 
 if TYPE_CHECKING:
     from seq2seq_edu.decoding import Translator
     from seq2seq_edu.widgets.forced import Turn
-
-SLACK = 1e-3  # how far from 1 the weights of a step may add up
-PLAYING = {
-    "en": "Written so far: {}. Step {}: your largest weight, {}, is on {}; the most probable next token is "
-    "{}, with {}.",
-    "zh": "已写出：{}。第 {} 步：你的最大权重 {} 在 {} 上；最可能的下一个词是 {}，概率为 {}。",
-}
-ENDED = {
-    "en": "{}. Log-probability with your weights {}, of the model's own translation {}; mean overlap with "
-    "the model's weights {}.",
-    "zh": "{}。对数概率：用你的权重 {}，模型自己的译文 {}；与模型权重的平均重合度 {}。",
-}
 
 
 class YouAreTheAttention(Widget):
@@ -59,9 +47,9 @@ class YouAreTheAttention(Widget):
 
     Examples
     --------
-    >>> from seq2seq_edu.data.batches import Vocabulary
-    >>> from seq2seq_edu.models.recurrent import ModelConfig, Seq2Seq
-    >>> from seq2seq_edu.decoding.translator import Translator
+    >>> from seq2seq_edu.data import Vocabulary
+    >>> from seq2seq_edu.decoding import Translator
+    >>> from seq2seq_edu.models import ModelConfig, Seq2Seq
     >>> words = Vocabulary(["a", "b"])
     >>> untrained = Seq2Seq(ModelConfig(6, 6, d_e=3, d_h=4, d_s=5, d_a=2, d_r=3))
     >>> game = YouAreTheAttention.of(Translator(untrained, words, words), "a b")
@@ -79,7 +67,6 @@ class YouAreTheAttention(Widget):
     """
 
     _module = "attend"
-    _reason = ""
 
     decoder = traitlets.Dict().tag(sync=True)
     sentences = traitlets.List(traitlets.Dict()).tag(sync=True)
@@ -112,21 +99,9 @@ class YouAreTheAttention(Widget):
     def of(
         cls, translator: Translator, sentences: str | Example | Sequence[str | Example], **options: Any
     ) -> YouAreTheAttention:
-        """Take the place of a translator's attention.
+        """Take the place of the attention of a small Seq2Seq; an Example brings gold links.
 
-        Parameters
-        ----------
-        translator : Translator
-            With a small Seq2Seq that has attention: the page carries its decoder.
-        sentences : str, Example, or sequence of them
-            In the source language. An Example brings gold links.
-        **options : object
-            As for the class: ``chosen``, ``language``, ``size``.
-
-        Returns
-        -------
-        game : YouAreTheAttention
-            Where a sentence or the model does not fit, it shows why.
+        Where a sentence or the model does not fit, the widget shows why.
         """
         from seq2seq_edu.widgets.forced import meet, pack
 
@@ -135,10 +110,7 @@ class YouAreTheAttention(Widget):
         try:
             return cls(pack(translator), [meet(translator, sentence) for sentence in several], **options)
         except ValueError as error:
-            game = cls({}, [], **options)
-            game._reason = str(error)
-            game._look()
-            return game
+            return cls.refusing(error, {}, [], **options)
 
     def check(self) -> None:
         """Raise ValueError if there is no sentence, or what was written and weighed does not fit it."""
@@ -158,7 +130,11 @@ class YouAreTheAttention(Widget):
                 f"weights has shape {shape}, expected ({rows}, {n}): one row for each token on paper and one "
                 "for the step that is being decided; restart() begins anew"
             )
-        check_weights(np.array(self.weights))
+        parts.checked_weights(self.weights, ["?"] * rows, self.source)
+        for t, total in odd_rows(self.weights).items():
+            raise ValueError(
+                f"the weights of step {t + 1} sum to {total:.4g}, expected 1: divide them by their sum"
+            )
 
     @property
     def sentence(self) -> dict[str, Any]:
@@ -185,7 +161,7 @@ class YouAreTheAttention(Widget):
         """Return what each step gave, the one that is being decided included."""
         from seq2seq_edu.widgets.forced import play
 
-        self.right()
+        self.require_valid()
         return play(self.decoder, self.sentence, self.weights, self.written)
 
     @property
@@ -209,10 +185,9 @@ class YouAreTheAttention(Widget):
 
     @property
     def overlaps(self) -> np.ndarray:
-        """Return how much of your weight lay where the model would have looked, for each token on paper.
+        """Return, for each token on paper, the sum over i of the smaller of your weight and the model's.
 
-        It is the sum over i of the smaller of the two weights, one minus the total variation distance: 1
-        where they agree, 0 where they share no word.
+        It is one minus the total variation distance: 1 where they agree, 0 where they share no word.
         """
         done = self.turns[: len(self.written)]
         return np.array([float(np.minimum(turn.given, turn.own).sum()) for turn in done])
@@ -238,28 +213,11 @@ class YouAreTheAttention(Widget):
         return links
 
     def look(self, weights: ArrayLike) -> None:
-        """Set the weights of the step that is being decided.
-
-        Parameters
-        ----------
-        weights : array of shape (n,)
-            Each at least 0, with sum 1; otherwise ``problem`` says what is wrong.
-        """
+        """Set the weights (n,) of the step that is being decided: each at least 0, with sum 1."""
         self.weights = [*self.weights[: len(self.written)], weights]
 
     def write(self, token: str | None = None) -> None:
-        """Put a token on paper and go on to the next step.
-
-        Parameters
-        ----------
-        token : str, optional
-            By default the most probable one.
-
-        Raises
-        ------
-        ValueError
-            If the sentence has ended, or the vocabulary has no such token.
-        """
+        """Put a token, by default the most probable one, on paper and go on to the next step."""
         if self.finished:
             raise ValueError("the sentence has ended: undo() takes a token back, restart() begins anew")
         token = next(iter(self.candidates)) if token is None else token
@@ -275,13 +233,7 @@ class YouAreTheAttention(Widget):
             self._go(self.written[:-1], self.weights[: len(self.written)])
 
     def restart(self, chosen: int | None = None) -> None:
-        """Begin anew.
-
-        Parameters
-        ----------
-        chosen : int, optional
-            With another of the sentences.
-        """
+        """Begin anew, perhaps with another of the sentences."""
         chosen = self.chosen if chosen is None else chosen
         n = len(self.sentences[chosen]["source"])
         with self.hold_trait_notifications():
@@ -298,66 +250,40 @@ class YouAreTheAttention(Widget):
         if self.finished:
             given = np.array([turn.given for turn in self.turns])
             ax = plots.heatmap(given, self.tokens, self.source, title="your weights")
-            figure = ax.get_figure()
-            assert isinstance(figure, Figure)
-            return figure
-        width = float(np.clip(0.8 * len(self.source) + 1, 4.6, 12))
-        figure, axes = plt.subplots(2, 1, figsize=(width, 4.2))
+            return cast(Figure, ax.get_figure())
         title = f"t = {len(self.tokens) + 1}: {' '.join([*self.tokens, '?'])}"
-        plots.bars(np.array(self.weights[-1]), self.source, ylabel="your weight", title=title, ax=axes[0])
-        if len(self.source) > 14:
-            axes[0].tick_params(axis="x", rotation=60)
-        plots.bars(np.array(list(self.candidates.values())), list(self.candidates), ylabel="p", ax=axes[1])
-        return figure
+        candidates = self.candidates
+        return bar_rows(
+            ("your weight", self.weights[-1], self.source, title),
+            ("p", list(candidates.values()), list(candidates), ""),
+        )
 
     def describe(self) -> str:
         """Say what is on paper, where you look and what would come next; at the end, the score."""
         said = " ".join(self.tokens) or "-"
         if self.finished:
-            numbers = (self.log_prob, self.sentence["own_log_prob"], self.score)
-            return ENDED[self.language].format(said, *(f"{round(x, 2) + 0.0:.2f}" for x in numbers))
+            numbers = {"yours": self.log_prob, "own": self.sentence["own_log_prob"], "overlap": self.score}
+            return self.say(
+                "{said}. Log-probability with your weights {yours}, of the model's own translation {own}; "
+                "mean overlap with the model's weights {overlap}.",
+                said=said,
+                **{name: f"{round(number, 2) + 0.0:.2f}" for name, number in numbers.items()},
+            )
         row = self.weights[-1]
         most = int(np.argmax(row))
         token, chance = next(iter(self.candidates.items()))
-        facts = (said, len(self.written) + 1, f"{row[most]:.2f}", self.source[most], token, f"{chance:.2f}")
-        return PLAYING[self.language].format(*facts)
+        return self.say(
+            "Written so far: {said}. Step {step}: your largest weight, {weight}, is on {word}; the most "
+            "probable next token is {token}, with {chance}.",
+            said=said,
+            step=len(self.written) + 1,
+            weight=f"{row[most]:.2f}",
+            word=self.source[most],
+            token=token,
+            chance=f"{chance:.2f}",
+        )
 
 
 def equal(n: int) -> list[float]:
-    """Return equal weights.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-
-    Returns
-    -------
-    weights : list of n float
-        Of sum 1, to six decimals.
-    """
+    """Return n equal weights of sum 1, to six decimals."""
     return [round(1 / n, 6)] * n
-
-
-def check_weights(weights: np.ndarray) -> None:
-    """Refuse weights that are none.
-
-    Parameters
-    ----------
-    weights : array of shape (m, n)
-        One row a step.
-
-    Raises
-    ------
-    ValueError
-        If one is below 0, or a row does not sum to 1.
-    """
-    for t, row in enumerate(weights):
-        if row.min() < 0:
-            raise ValueError(
-                f"the weights of step {t + 1} hold {row.min():.4g}, expected none below 0: are these scores?"
-            )
-        if abs(row.sum() - 1) > SLACK:
-            raise ValueError(
-                f"the weights of step {t + 1} sum to {row.sum():.4g}, expected 1: divide them by their sum"
-            )

@@ -1,64 +1,31 @@
 // Axis picker: choose the axis of the softmax and the mask, see what breaks.
 
 const AXIS_WORDS = {
-  en: {
-    title: "Mask and axis picker",
-    how: "Scores of B sentences, m target words, n source words become weights. Break them: which probe notices?",
-    axis: "softmax over", axis0: "axis 0, batch", axis1: "axis 1, target", axis2: "axis 2, source",
-    masking: "mask", right: "right", none: "none", inverted: "inverted", after: "after the softmax",
-    sentences: "sentences", all: (B) => `all ${B}`, first: "only the first",
-    sentence: (s, real, pads) => `sentence ${s}: ${real} words${pads ? ` and ${pads} of padding` : ", no padding"}`,
-    sum: "sum", good: "✓ is 1", bad: "✗ not 1", pad: (word) => `${word}, padding`,
-    cell: (row, column, s, score, weight) => `Outlined: what shares 1 with “${row} → ${column}” of sentence ${s} (score ${score}, weight ${weight}). Choose another cell.`,
-    step: (row, column, weight) => `${row}, ${column}: ${weight}`,
-    probes: "Probes", passes: "✓ passes", fails: "✗ fails", unknown: "? cannot tell",
-    rows_sum_to_1: "every sum over the source is 1", padding_is_0: "padding gets exactly 0",
-    same_alone: "a sentence alone (B = 1) gives the same as in the batch", finite: "every number is finite",
-    noPadding: "there is no padding", oneSentence: "there is one sentence only",
-    fine: "Right: every row shares 1 among the words of its own sentence, and padding gets nothing.",
-    luck: "Nothing breaks, but only because there is no padding here: this batch cannot tell your mask from the right one.",
-    luckToo: "Nothing breaks, but only by luck: these scores cannot tell your choice from the right one.",
-    padding: (row, share) => `Padding gets ${share} of the weight of “${row}”: without a mask its score 0 beats every negative one.`,
-    paddingMore: (row, share) => `Padding gets ${share} of the weight of “${row}”: nothing told the softmax to leave it out.`,
-    upside: "Padding gets all the weight and the words get 0: the mask is upside down.",
-    thrown: (row, total) => `The row “${row}” sums to ${total}: what padding got was thrown away after the softmax, and nobody got it instead.`,
-    target: (range) => `Rows sum to ${range}, not to 1: you normalised over the target, so the columns sum to 1.`,
-    batch: (range) => `Rows sum to ${range}, not to 1: you normalised over the batch, so a word takes weight from another sentence.`,
-    alone: (range) => `Rows sum to ${range}: over the batch a single sentence has nobody to share with, so each weight is 1, whatever the score.`,
-    nan2: (s) => `Sentence ${s} has no padding, so the inverted mask leaves its rows nothing to share 1 among: 0/0 = nan.`,
-    nan1: (word, s) => `In the column “${word}” of sentence ${s} every score is masked, and you normalised down the column: 0/0 = nan.`,
-    nan0: (i) => `Source position ${i} is masked in every sentence, and you normalised over the batch: 0/0 = nan.`,
-    to: " to ",
-  },
-  zh: {
-    title: "掩码与轴的选择",
-    how: "B 个句子、m 个目标词、n 个源词的得分变成权重。故意弄错它：哪个检查会发现？",
-    axis: "softmax 沿", axis0: "轴 0，批次", axis1: "轴 1，目标", axis2: "轴 2，源",
-    masking: "掩码", right: "正确", none: "没有", inverted: "颠倒", after: "softmax 之后再乘",
-    sentences: "句子", all: (B) => `全部 ${B} 句`, first: "只有第一句",
-    sentence: (s, real, pads) => `第 ${s} 句：${real} 个词，${pads ? `${pads} 个填充` : "没有填充"}`,
-    sum: "和", good: "✓ 等于 1", bad: "✗ 不是 1", pad: (word) => `${word}，填充`,
-    cell: (row, column, s, score, weight) => `框出的是与第 ${s} 句“${row} → ${column}”（得分 ${score}，权重 ${weight}）分享同一个 1 的格子。可另选一格。`,
-    step: (row, column, weight) => `${row}，${column}：${weight}`,
-    probes: "检查", passes: "✓ 通过", fails: "✗ 不通过", unknown: "? 无法判断",
-    rows_sum_to_1: "沿源方向每行之和为 1", padding_is_0: "填充的权重恰好为 0",
-    same_alone: "单独一句（B = 1）与在批次里结果相同", finite: "没有 nan",
-    noPadding: "这里没有填充", oneSentence: "只有一个句子",
-    fine: "正确：每一行都在本句的词之间分配 1，填充什么也得不到。",
-    luck: "没有出错，但只是因为这里没有填充：这个批次分辨不出你的掩码和正确的掩码。",
-    luckToo: "没有出错，但只是碰巧：这些得分分辨不出你的选择和正确的选择。",
-    padding: (row, share) => `填充拿走了“${row}”的 ${share} 的权重：没有掩码时，它的得分 0 胜过所有负的得分。`,
-    paddingMore: (row, share) => `填充拿走了“${row}”的 ${share} 的权重：没有人告诉 softmax 要跳过它。`,
-    upside: "全部权重都给了填充，词的权重是 0：掩码颠倒了。",
-    thrown: (row, total) => `“${row}”这一行的和是 ${total}：填充得到的权重在 softmax 之后被扔掉，没有分给别人。`,
-    target: (range) => `各行之和为 ${range}，不是 1：你沿目标方向做了归一化，所以是每列之和为 1。`,
-    batch: (range) => `各行之和为 ${range}，不是 1：你沿批次方向做了归一化，词从别的句子那里抢走权重。`,
-    alone: (range) => `各行之和为 ${range}：沿批次方向，单独一句没有别人可以分享，所以不论得分多少，权重都是 1。`,
-    nan2: (s) => `第 ${s} 句没有填充，颠倒的掩码使各行没有可以分配的位置：0/0 = nan。`,
-    nan1: (word, s) => `第 ${s} 句“${word}”这一列的得分全被掩盖，而你沿列方向做了归一化：0/0 = nan。`,
-    nan0: (i) => `第 ${i} 个源位置在每一句里都被掩盖，而你沿批次方向做了归一化：0/0 = nan。`,
-    to: " 到 ",
-  },
+  title: "Mask and axis picker",
+  how: "Scores of B sentences, m target words, n source words become weights. Break them: which probe notices?",
+  axis: "softmax over", axis0: "axis 0, batch", axis1: "axis 1, target", axis2: "axis 2, source", masking: "mask",
+  right: "right", none: "none", inverted: "inverted", after: "after the softmax", sentences: "sentences",
+  all: "all {B}", first: "only the first", sentence: "sentence {s}: {real} words and {pads} of padding",
+  full: "sentence {s}: {real} words, no padding", sum: "sum", good: "✓ is 1", bad: "✗ not 1", pad: "{word}, padding",
+  cell: "Outlined: what shares 1 with “{row} → {column}” of sentence {s} (score {score}, weight {weight}). Choose another cell.",
+  probes: "Probes", passes: "✓ passes", fails: "✗ fails", unknown: "? cannot tell",
+  rows_sum_to_1: "every sum over the source is 1", padding_is_0: "padding gets exactly 0",
+  same_alone: "a sentence alone (B = 1) gives the same as in the batch", finite: "every number is finite",
+  noPadding: "there is no padding", oneSentence: "there is one sentence only",
+  fine: "Right: every row shares 1 among the words of its own sentence, and padding gets nothing.",
+  luck: "Nothing breaks, but only because there is no padding here: this batch cannot tell your mask from the right one.",
+  luckToo: "Nothing breaks, but only by luck: these scores cannot tell your choice from the right one.",
+  padding: "Padding gets {share} of the weight of “{row}”: without a mask its score 0 beats every negative one.",
+  paddingMore: "Padding gets {share} of the weight of “{row}”: nothing told the softmax to leave it out.",
+  upside: "Padding gets all the weight and the words get 0: the mask is upside down.",
+  thrown: "The row “{row}” sums to {total}: what padding got was thrown away after the softmax, and nobody got it instead.",
+  target: "Rows sum to {range}, not to 1: you normalised over the target, so the columns sum to 1.",
+  batch: "Rows sum to {range}, not to 1: you normalised over the batch, so a word takes weight from another sentence.",
+  alone: "Rows sum to {range}: over the batch a single sentence has nobody to share with, so each weight is 1, whatever the score.",
+  nan2: "Sentence {s} has no padding, so the inverted mask leaves its rows nothing to share 1 among: 0/0 = nan.",
+  nan1: "In the column “{word}” of sentence {s} every score is masked, and you normalised down the column: 0/0 = nan.",
+  nan0: "Source position {i} is masked in every sentence, and you normalised over the batch: 0/0 = nan.",
+  range: "{low} to {high}",
 };
 
 const AXIS_CODE = {
@@ -123,23 +90,23 @@ function axisVerdict({ t, get }, { mask, axis, masking, B, weights, sums, cells,
   if (!Object.values(probes).includes(false)) return ["?", t(axis === 2 && !pads.length ? "luck" : "luckToo")];
   const [rows, columns] = [get("target_tokens"), get("source_tokens")];
   const lost = cells.find((cell) => Number.isNaN(cell.weight));
-  if (lost) return ["✗", t(`nan${axis}`, ...[[lost.i + 1], [columns[lost.b][lost.i], lost.b + 1], [lost.b + 1]][axis])];
+  if (lost) return ["✗", t(`nan${axis}`, { i: lost.i + 1, word: columns[lost.b][lost.i], s: lost.b + 1 })];
   const totals = sums.flat();
   const [low, high] = [fixed(Math.min(...totals)), fixed(Math.max(...totals))];
-  const range = low === high ? low : low + t("to") + high;
-  if (axis === 0) return ["✗", t(B === 1 ? "alone" : "batch", range)];
-  if (axis === 1) return ["✗", t("target", range)];
+  const range = low === high ? low : t("range", { low, high });
+  if (axis === 0) return ["✗", t(B === 1 ? "alone" : "batch", { range })];
+  if (axis === 1) return ["✗", t("target", { range })];
   if (masking === "inverted") return ["✗", t("upside")];
   const share = (b, row) => sum(weights[b][row].map((weight, i) => (mask[b][i] ? 0 : weight)));
   const places = sums.flatMap((list, b) => list.map((total, row) => ({ b, row, total, share: share(b, row) })));
   const worst = (by) => places.reduce((a, x) => (by(x) > by(a) ? x : a));
   if (masking === "after") {
     const { b, row, total } = worst((x) => -x.total);
-    return ["✗", t("thrown", rows[b][row], fixed(total))];
+    return ["✗", t("thrown", { row: rows[b][row], total: fixed(total) })];
   }
   const { b, row, share: taken } = worst((x) => x.share);
   const zero = scores[b][row].every((score, i) => mask[b][i] ? score < 0 : score === 0);
-  return ["✗", t(zero ? "padding" : "paddingMore", rows[b][row], fixed(taken))];
+  return ["✗", t(zero ? "padding" : "paddingMore", { row: rows[b][row], share: fixed(taken) })];
 }
 
 // One heat map: a table whose cells are chosen like those of a grid.
@@ -148,7 +115,7 @@ function axisMap(view, b, choose) {
   const [rows, columns, mask] = [get("target_tokens")[b], get("source_tokens")[b], get("mask")[b]];
   const fine = columns.length > 12;
   const pads = mask.filter((real) => !real).length;
-  const heads = columns.map((word, i) => html("th", { scope: "col", class: mask[i] ? null : "s2s-pad", "aria-label": mask[i] ? null : t("pad", word) }, html("span", {}, word)));
+  const heads = columns.map((word, i) => html("th", { scope: "col", class: mask[i] ? null : "s2s-pad", "aria-label": mask[i] ? null : t("pad", { word }) }, html("span", {}, word)));
   const lines = rows.map((word, row) => {
     const cells = columns.map((_, i) => {
       const cell = html("td", { role: "gridcell", class: mask[i] ? null : "s2s-pad", "data-key": `cell-${b}-${row}-${i}`, onclick: () => choose([b, row, i]) });
@@ -162,7 +129,7 @@ function axisMap(view, b, choose) {
     const total = html("td", { class: "s2s-total", role: "gridcell" });
     return { cells, total, line: html("tr", { role: "row" }, html("th", { scope: "row" }, word), cells, total) };
   });
-  const title = t("sentence", b + 1, mask.length - pads, pads);
+  const title = t(pads ? "sentence" : "full", { s: b + 1, real: mask.length - pads, pads });
   const table = html("table", { class: `s2s-map${fine ? " s2s-fine" : ""}`, role: "grid", "aria-label": title },
     html("thead", {}, html("tr", { role: "row" }, html("td"), heads, html("th", { scope: "col" }, t("sum")))), html("tbody", {}, lines.map(({ line }) => line)));
   return { lines, place: html("figure", { class: "s2s-figure" }, html("figcaption", {}, title), html("div", { class: "s2s-scroll" }, table)) };
@@ -191,7 +158,7 @@ function buildAxis(view) {
   const groups = {
     axis: group("axis", [2, 1, 0].map((k) => [String(k), t(`axis${k}`)]), Number),
     masking: group("masking", ["right", "none", "inverted", "after"].map((name) => [name, t(name)])),
-    sentences: group("sentences", [["all", t("all", sizes[0])], ["first", t("first")]]),
+    sentences: group("sentences", [["all", t("all", { B: sizes[0] })], ["first", t("first")]]),
   };
   const code = html("code");
   const [sign, words] = [html("b", { class: "s2s-sign" }), html("span")];
@@ -239,7 +206,7 @@ function buildAxis(view) {
       });
     });
     const score = fixed(scores[b][row][i]);
-    change(shared, {}, t("cell", get("target_tokens")[b][row], get("source_tokens")[b][i], b + 1, score, blank(now.weights[b][row][i])));
+    change(shared, {}, t("cell", { row: get("target_tokens")[b][row], column: get("source_tokens")[b][i], s: b + 1, score, weight: blank(now.weights[b][row][i]) }));
     for (const [name, result, probe] of probes) {
       const passed = now.probes[name];
       change(result, {}, t(passed === null ? "unknown" : passed ? "passes" : "fails"));

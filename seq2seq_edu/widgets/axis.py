@@ -14,27 +14,31 @@ from numpy.typing import ArrayLike
 
 from seq2seq_edu import equations, plots
 from seq2seq_edu.plots import parts
-from seq2seq_edu.widgets.base import Numbers, Widget
+from seq2seq_edu.widgets.base import Numbers, Widget, names
 
 SOURCES = [["你", "的", "猫", "在", "哪里"], ["你", "好", "吗", "<pad>", "<pad>"]]
 TARGETS = [["where", "is", "your", "cat"], ["how", "are", "you", "?"]]
 SCORES = [  # what a dot product may give; the states of padding are zero, and so are its scores
-    [
-        [-1.0, -0.6, -0.4, 0.6, 2.2],
-        [-0.4, 0.2, -1.0, 2.0, 0.4],
-        [2.0, 1.2, 0.2, -0.8, -1.2],
-        [0.4, 0.2, 2.4, -0.6, -1.0],
-    ],
-    [
-        [-0.6, 1.8, 0.4, 0.0, 0.0],
-        [-0.8, -0.2, -1.2, 0.0, 0.0],
-        [1.6, -0.4, -1.0, 0.0, 0.0],
-        [-1.2, -0.6, 2.0, 0.0, 0.0],
-    ],
-]
+    [[-1, -0.6, -0.4, 0.6, 2.2], [-0.4, 0.2, -1, 2, 0.4],
+     [2, 1.2, 0.2, -0.8, -1.2], [0.4, 0.2, 2.4, -0.6, -1]],
+    [[-0.6, 1.8, 0.4, 0, 0], [-0.8, -0.2, -1.2, 0, 0], [1.6, -0.4, -1, 0, 0], [-1.2, -0.6, 2, 0, 0]],
+]  # fmt: skip
 MASK = [[True] * 5, [True, True, True, False, False]]
 LENGTH_MAX, CELLS_MAX = 60, 7200  # two sentences of 60 words; a page draws each cell
 Probes = dict[str, "bool | None"]
+AXIS_WORDS = ("the batch (axis 0)", "the target (axis 1)", "the source (axis 2)")
+MASK_WORDS = {
+    "right": "mask right",
+    "none": "no mask",
+    "inverted": "mask inverted",
+    "after": "mask after the softmax",
+}
+PROBE_WORDS = {
+    "rows_sum_to_1": "rows sum to 1",
+    "padding_is_0": "padding gets exactly 0",
+    "same_alone": "a sentence alone gives the same",
+    "finite": "all numbers are finite",
+}
 
 
 class AxisPicker(Widget):
@@ -96,13 +100,17 @@ class AxisPicker(Widget):
             scores, mask = SCORES, MASK if mask is None else mask
             target_tokens = TARGETS if target_tokens is None else target_tokens
             source_tokens = SOURCES if source_tokens is None else source_tokens
-        B, m, n = [*_sizes(scores), 0, 0, 0][:3]
-        if mask is None:
-            mask = np.ones((B, n), dtype=bool)
-        rows = [[f"y{t + 1}" for t in range(m)]] * B if target_tokens is None else target_tokens
-        columns = [[f"h{i + 1}" for i in range(n)]] * B if source_tokens is None else source_tokens
-        tokens = {"target_tokens": [*map(list, rows)], "source_tokens": [*map(list, columns)]}
-        super().__init__(**{"scores": scores, "mask": mask, "cell": [0, 0, 0], **tokens, **state})
+        B, m, n = [*np.asarray(scores, dtype=object).shape, 0, 0, 0][:3]
+        rows = [names("y", m)] * B if target_tokens is None else target_tokens
+        columns = [names("h", n)] * B if source_tokens is None else source_tokens
+        given = {
+            "scores": scores,
+            "mask": np.ones((B, n), dtype=bool) if mask is None else mask,
+            "target_tokens": [*map(list, rows)],
+            "source_tokens": [*map(list, columns)],
+            "cell": [0, 0, 0],
+        }
+        super().__init__(**{**given, **state})
 
     def check(self) -> None:
         """Raise ValueError if the block is empty or too large, or mask and tokens do not fit it."""
@@ -132,7 +140,7 @@ class AxisPicker(Widget):
     @property
     def shown(self) -> int:
         """Return how many sentences go through the softmax together."""
-        self.right()
+        self.require_valid()
         return 1 if self.sentences == "first" else len(self.scores)
 
     @property
@@ -185,46 +193,26 @@ class AxisPicker(Widget):
             ax.set_axis_off()
         for b, ax in enumerate(grid.ravel()[:B]):
             plots.heatmap(np.nan_to_num(weights[b]), self.target_tokens[b], self.source_tokens[b], ax=ax)
-            title = f"第 {b + 1} 句" if self.language == "zh" else f"sentence {b + 1}"
-            ax.set_title(title, pad=14)
+            ax.set_title(self.say("sentence {number}", number=b + 1), pad=14)
             _finish(ax, weights[b], ~np.array(self.mask[b]))
         return figure
 
     def describe(self) -> str:
         """Say what was chosen and which probes fail."""
-        names = _WORDS[self.language]
-        failed = [names[name] for name, passed in self.probes.items() if passed is False]
+        failed = [self.say(PROBE_WORDS[name]) for name, passed in self.probes.items() if passed is False]
         sums = self.weights.sum(axis=2)
-        rows = "nan" if np.isnan(sums).any() else f"{sums.min():.2f}–{sums.max():.2f}"
-        chosen = names[f"axis {self.axis}"], names[self.masking]
-        if self.language == "zh":
-            found = f"不成立：{'；'.join(failed)}" if failed else "所有检查都通过"
-            return f"{self.shown} 张权重热图，softmax 沿{chosen[0]}，{chosen[1]}。各行之和 {rows}。{found}。"
-        found = f"Broken: {'; '.join(failed)}" if failed else "No probe fails"
-        maps = "One heat map" if self.shown == 1 else f"{self.shown} heat maps"
-        return f"{maps} of weights, softmax over {chosen[0]}, {chosen[1]}. Sums of the rows: {rows}. {found}."
-
-
-_WORDS = {
-    "en": {
-        "axis 0": "the batch (axis 0)", "axis 1": "the target (axis 1)", "axis 2": "the source (axis 2)",
-        "right": "mask right", "none": "no mask", "inverted": "mask inverted",
-        "after": "mask after the softmax",
-        "rows_sum_to_1": "rows sum to 1", "padding_is_0": "padding gets exactly 0",
-        "same_alone": "a sentence alone gives the same", "finite": "all numbers are finite",
-    },
-    "zh": {
-        "axis 0": "批次（轴 0）", "axis 1": "目标（轴 1）", "axis 2": "源（轴 2）",
-        "right": "掩码正确", "none": "没有掩码", "inverted": "掩码颠倒", "after": "softmax 之后才乘掩码",
-        "rows_sum_to_1": "每行之和为 1", "padding_is_0": "填充的权重恰好为 0",
-        "same_alone": "单独一句结果相同", "finite": "没有 nan",
-    },
-}  # fmt: skip
-
-
-def _sizes(block: ArrayLike) -> tuple[int, ...]:
-    """Return the shape of a block, or of as much of it as is regular."""
-    return np.asarray(block, dtype=object).shape
+        return self.say(
+            "{maps} of weights, softmax over {axis}, {mask}. Sums of the rows: {sums}. {found}.",
+            maps=self.say("One heat map")
+            if self.shown == 1
+            else self.say("{count} heat maps", count=self.shown),
+            axis=self.say(AXIS_WORDS[self.axis]),
+            mask=self.say(MASK_WORDS[self.masking]),
+            sums="nan" if np.isnan(sums).any() else f"{sums.min():.2f}–{sums.max():.2f}",
+            found=self.say("Broken: {probes}", probes=self.say("; ").join(failed))
+            if failed
+            else self.say("No probe fails"),
+        )
 
 
 def _finish(ax: Axes, weights: np.ndarray, padding: np.ndarray) -> None:

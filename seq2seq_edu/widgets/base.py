@@ -7,54 +7,49 @@ for what follows from it; tests compare the two.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
+import jinja2
 import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from traitlets import TraitError
 
 from seq2seq_edu import plots
 from seq2seq_edu.plots import parts
+from seq2seq_edu.words import catalogue
 
 FOLDER = Path(__file__).parent
 EXPORT = "export default "  # the last statement of each module
 WIDGETS: dict[str, type[Widget]] = {}  # by the name of their module
-PLAY = {"en": "Run this cell to play with it.", "zh": "运行这个单元格，即可动手操作。"}
+CHINESE = catalogue("widgets")
+SLACK = 1e-3  # how far from 1 a row of weights may add up
+PAGE = jinja2.Environment(autoescape=True).from_string(
+    '<div class="s2s-widget" data-widget="{{ module }}" data-state="{{ state }}">'
+    "{% if picture %}{{ picture | safe }}{% else %}<p>{{ problem }}</p>{% endif %}"
+    '<p class="s2s-note">{{ note }}</p></div>'
+)
 
 
 def source(name: str) -> str:
-    """Return the text of a file of this folder.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``softmax.js``.
-
-    Returns
-    -------
-    text : str
-        All of it.
-    """
+    """Return the text of a file of this folder, such as ``softmax.js``."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-class Numbers(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold finite numbers as nested lists, which a browser can read; any array will do to set it.
+def with_chinese(script: str) -> str:
+    """Put the Chinese of the English words that a script holds before it."""
+    spoken = {english: text for english, text in CHINESE.items() if f'"{english}"' in script}
+    return f"const CHINESE = {json.dumps(spoken, ensure_ascii=False)};\n{script}"
 
-    Parameters
-    ----------
-    *shape : str
-        Names of the axes, for the message: ``Numbers("m", "n")`` is a matrix.
-    dtype : type
-        float, int or bool.
-    """
+
+class Numbers(traitlets.TraitType):  # type: ignore[type-arg]
+    """Hold finite numbers as nested lists; ``Numbers("m", "n")`` is a matrix, set by any array."""
 
     def __init__(self, *shape: str, dtype: type = float) -> None:
         super().__init__(default_value=[])
@@ -83,58 +78,45 @@ class Numbers(traitlets.TraitType):  # type: ignore[type-arg]
         return array.tolist()
 
 
-def tokens(default: Sequence[str] = ()) -> Any:
-    """Declare a list of words.
-
-    Parameters
-    ----------
-    default : sequence of str
-        What it holds at first.
-
-    Returns
-    -------
-    trait : traitlets.List
-        Shared with the browser.
-    """
-    return traitlets.List(traitlets.Unicode(), default_value=list(default)).tag(sync=True)
+def tokens() -> Any:
+    """Declare a list of words that is shared with the browser."""
+    return traitlets.List(traitlets.Unicode()).tag(sync=True)
 
 
-def default_labels(n: int) -> list[str]:
-    """Name n positions.
+def names(letter: str, n: int) -> list[str]:
+    """Name n positions: h1 .. hn."""
+    return [f"{letter}{k + 1}" for k in range(n)]
 
-    Parameters
-    ----------
-    n : int
-        How many.
 
-    Returns
-    -------
-    labels : list of str
-        h1 .. hn.
-    """
-    return [f"h{i + 1}" for i in range(n)]
+def odd_rows(weights: Sequence[Sequence[float]]) -> dict[int, float]:
+    """Return the sums of the rows that do not add up to 1, by their index."""
+    sums = {t: sum(row) for t, row in enumerate(weights)}
+    return {t: total for t, total in sums.items() if abs(total - 1) > SLACK}
+
+
+def bar_rows(*rows: tuple[str, ArrayLike, Sequence[str], str]) -> Figure:
+    """Draw rows of bars below each other: of each its name, its numbers, their labels and a title."""
+    most = max(len(labels) for _, _, labels, _ in rows)
+    size = (float(np.clip(0.8 * most + 1.3, 3.7, 12)), 1.4 * len(rows) + 1.4)
+    figure, axes = plt.subplots(len(rows), 1, figsize=size)
+    for ax, (name, numbers, labels, title) in zip(axes, rows, strict=True):
+        plots.bars(np.array(numbers), labels, ylabel=name, title=title, ax=ax)
+        if len(labels) > 14:
+            ax.tick_params(axis="x", rotation=60)
+    return figure
 
 
 class Widget(anywidget.AnyWidget):
     """Draw in the browser, keep the state in Python, and show a message where it makes no sense.
 
     A subclass names its module (``_module``), declares its state as traits with ``sync=True``, and gives
-    ``check``, ``figure`` and ``describe``.
-
-    Parameters
-    ----------
-    **state : object
-        Values of the traits. Odd ones (an empty sentence, NaN, weights that do not sum to 1) do not raise:
-        the widget shows what is wrong in the place of its picture, and ``problem`` holds the words.
-
-    Raises
-    ------
-    TypeError
-        If there is no trait of a name.
+    ``check``, ``figure`` and ``describe``. Odd values (an empty sentence, NaN, weights that do not sum to 1)
+    do not raise: the widget shows in the place of its picture what is wrong, and ``problem`` holds the words.
     """
 
     _module: ClassVar[str]
     _css = source("kit.css")
+    _reason = ""  # why there is nothing to show, if that was found before the widget was made
 
     language = traitlets.Enum(["en", "zh"], "en").tag(sync=True)
     size = traitlets.Enum(["normal", "large"], "normal").tag(sync=True)
@@ -144,7 +126,7 @@ class Widget(anywidget.AnyWidget):
         """Put the kit before the module of the widget, and note the widget for pages without a kernel."""
         super().__init_subclass__(**kwargs)
         if "_module" in vars(cls):  # anywidget makes a subclass of its own for every widget
-            cls._esm = source("kit.js") + "\n" + source(f"{cls._module}.js")
+            cls._esm = with_chinese(f"{source('kit.js')}\n{source(f'{cls._module}.js')}")
             WIDGETS[cls._module] = cls
 
     def __init__(self, **state: Any) -> None:
@@ -159,19 +141,21 @@ class Widget(anywidget.AnyWidget):
             except TraitError as error:
                 problem = problem or str(error)
         super().__init__(**good)
-        self.observe(self._look, names=[name for name in own if name != "problem"])
-        self._look()
+        self.observe(self._check_again, names=[name for name in own if name != "problem"])
+        self._check_again()
         self.problem = problem or self.problem
 
     @classmethod
-    def own_traits(cls) -> list[str]:
-        """Return the names of the state: what the browser shows and a page keeps.
+    def refusing(cls, reason: object, *nothing: Any, **options: Any) -> Any:
+        """Make a widget of nothing that shows why there is nothing."""
+        widget = cls(*nothing, **options)
+        widget._reason = str(reason)
+        widget._check_again()
+        return widget
 
-        Returns
-        -------
-        names : list of str
-            In alphabetical order.
-        """
+    @classmethod
+    def own_traits(cls) -> list[str]:
+        """Return the names of the state, in alphabetical order: what the browser shows and a page keeps."""
         others = anywidget.AnyWidget.class_trait_names()
         return [name for name in cls.class_trait_names(sync=True) if name[0] != "_" and name not in others]
 
@@ -179,37 +163,24 @@ class Widget(anywidget.AnyWidget):
         """Raise ValueError, with cause and cure, if the state makes no sense."""
 
     def figure(self) -> Figure:
-        """Draw the present state as a picture that needs no browser.
-
-        Returns
-        -------
-        figure : Figure
-            Made with :mod:`seq2seq_edu.plots`; the caller closes it.
-        """
+        """Draw the present state as a picture that needs no browser; the caller closes it."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Say what the picture shows, for those who cannot see it.
-
-        Returns
-        -------
-        text : str
-            One or two sentences, in the widget's language.
-        """
+        """Say in one or two sentences what the picture shows, for those who cannot see it."""
         raise NotImplementedError
 
-    def right(self) -> None:
-        """Raise the ValueError that the widget shows, if it shows one; for what is computed from the state.
+    def say(self, english: str, **values: object) -> str:
+        """Return a message in the widget's language, the {names} in it filled in."""
+        text = CHINESE.get(english, english) if self.language == "zh" else english
+        return text.format(**values)
 
-        Raises
-        ------
-        ValueError
-            With the words of ``problem``.
-        """
+    def require_valid(self) -> None:
+        """Raise the ValueError that the widget shows, if any: for what is computed from the state."""
         if self.problem:
             raise ValueError(self.problem)
 
-    def _look(self, _: Any = None) -> None:
+    def _check_again(self, _: Any = None) -> None:
         """Keep ``problem`` true to the state."""
         try:
             self.check()
@@ -217,31 +188,26 @@ class Widget(anywidget.AnyWidget):
         except ValueError as error:
             self.problem = str(error)
 
-    def fallback(self) -> tuple[str, str]:
-        """Return what stands for the widget where it cannot live.
-
-        Returns
-        -------
-        page : str
-            An element for a page, with the picture and the state; ``page_script`` brings it to life.
-        text : str
-            The same in words, for programs that show no page. (The picture is not given a second time: a
-            notebook keeps all that it is given.)
-        """
+    def element(self, picture: str = "") -> str:
+        """Return an element for a page: the picture and the state, which ``page_script`` brings to life."""
         state = {name: getattr(self, name) for name in self.own_traits()}
         state = {name: None if x != x else x for name, x in state.items()}  # JSON knows no nan
-        inside, text = f"<p>{html.escape(self.problem)}</p>", self.problem
-        if not self.problem:
-            text = self.describe()
-            with plt.rc_context(), plt.ioff():
-                plots.use_style()
-                figure = self.figure()
-                inside = parts.img_tag(figure, text)[0]
-                plt.close(figure)
-        packed = html.escape(json.dumps(state, ensure_ascii=False, separators=(",", ":"), default=float))
-        note = f'<p class="s2s-note">{PLAY[self.language]}</p>'
-        place = f'<div class="s2s-widget" data-widget="{self._module}" data-state="{packed}">'
-        return f"{place}{inside}{note}</div>", text
+        packed = json.dumps(state, ensure_ascii=False, separators=(",", ":"), default=float)
+        note = self.say("Run this cell to play with it.")
+        inside = {"picture": picture, "problem": self.problem, "note": note}
+        return PAGE.render(module=self._module, state=packed, **inside)
+
+    def fallback(self) -> tuple[str, str]:
+        """Return what stands for the widget where it cannot live: its element, and the same in words."""
+        if self.problem:
+            return self.element(), self.problem
+        text = self.describe()
+        with plt.rc_context(), plt.ioff():
+            plots.use_style()
+            figure = self.figure()
+            picture = parts.img_tag(figure, text)[0]
+            plt.close(figure)
+        return self.element(picture), text  # the picture not a second time: a notebook keeps all it is given
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Give the live widget, and for all other programs its picture."""
@@ -252,29 +218,37 @@ class Widget(anywidget.AnyWidget):
         return {**bundle[0], "text/html": page, "text/plain": text}, bundle[1]
 
 
-def page_script() -> str:
-    """Return one script, no module, that brings all widgets of a page to life; nothing is fetched.
+class WeightsWidget(Widget):
+    """A widget that shows one row of weights: how widely it looks."""
 
-    Returns
-    -------
-    script : str
-        JavaScript; it looks for what :meth:`Widget.fallback` made.
-    """
-    parts = ["(() => {", '"use strict";', source("kit.js"), "const registry = {};"]
+    def _row(self) -> np.ndarray:
+        """Return the row, shape (n,), or raise ValueError if there is none."""
+        raise NotImplementedError
+
+    @property
+    def entropy(self) -> float:
+        """Return the entropy of the weights, in nats."""
+        row = self._row()
+        return float(-(row[row > 0] * np.log(row[row > 0])).sum())
+
+    @property
+    def effective_positions(self) -> float:
+        """Return exp(H): how many positions get a look, from 1 to n."""
+        return float(np.exp(self.entropy))
+
+
+def page_script() -> str:
+    """Return one script, no module, that brings all widgets of a page to life; nothing is fetched."""
+    parts = [source("kit.js"), "const registry = {};"]
     for name in sorted(WIDGETS):
         text = source(f"{name}.js")
         if text.count(EXPORT) != 1:
             raise ValueError(f"{name}.js should hold {EXPORT.strip()!r} once, at its end")
         parts.append(f'registry["{name}"] = (() => {{\n{text.replace(EXPORT, "return ")}\n}})();')
-    return "\n".join([*parts, source("mount.js"), "})();\n"])
+    script = with_chinese("\n".join([*parts, source("mount.js")]))
+    return f'(() => {{\n"use strict";\n{script}}})();\n'
 
 
 def page_style() -> str:
-    """Return the style sheet that belongs to :func:`page_script`.
-
-    Returns
-    -------
-    style : str
-        CSS; every rule begins with ``.s2s``.
-    """
+    """Return the style sheet that belongs to :func:`page_script`; every rule begins with ``.s2s``."""
     return source("kit.css")

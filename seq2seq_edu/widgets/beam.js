@@ -1,38 +1,22 @@
 // Beam explorer: a search grows step by step; the length penalty ranks what has finished, and nothing else.
 
 const BEAM_WORDS = {
-  en: {
-    title: "Beam explorer",
-    how: "Start again, then expand and prune step by step. Which will be pruned next? Arrow keys walk over the tree.",
-    width: "width", penalty: "length penalty α", tree: "The tree of the search",
-    begin: (width) => `The search begins. Width ${width}: after each step ${width === 1 ? "one stays" : `${width} stay`} open.`,
-    waiting: (step, width) => `Step ${step} is ranked. ${width === 1 ? "Which one stays" : `Which ${width} stay`} open?`,
-    judged: (step, kept, finished, pruned) => `Step ${step}: ${kept} kept, ${finished} finished, ${pruned} pruned.`,
-    ended: (step, finished) => `Step ${step}: ${finished} finished, and the search ends.`,
-    cut: (step) => `Nothing has finished in ${step} steps, where the search was cut off; the open ones are compared.`,
-    restart: "start again", back: "back", expand: "expand", prune: "prune", whole: "whole search",
-    kept: "kept", finished: "finished", pruned: "pruned", candidate: "waits to be pruned or kept", winner: "winner", best: "best so far",
-    root: "the beginning", point: (word) => `${word}: the beginning. Point at a box to read it.`, after: (words) => `after “${words}”`,
-    node: (word, after, p, total, score, status) => `${word}, ${after}: p = ${p}, log p in all ${total}, score ${score}; ${status}`,
-    sentence: "finished", total: "log p", length: "m", score: "score", none: "nothing yet", best_: (words, score) => `${words}: score ${score}`,
-    formula: "score = log p / m^α",
-  },
-  zh: {
-    title: "束搜索探索器",
-    how: "点“重新开始”，再一步步展开、剪枝。下一步谁会被剪掉？方向键可以在树上移动。",
-    width: "束宽", penalty: "长度惩罚 α", tree: "搜索树",
-    begin: (width) => `搜索开始。束宽 ${width}：每一步之后保留 ${width} 个。`,
-    waiting: (step, width) => `第 ${step} 步已排好名次。哪 ${width} 个会保留？`,
-    judged: (step, kept, finished, pruned) => `第 ${step} 步：保留 ${kept} 个，结束 ${finished} 个，剪掉 ${pruned} 个。`,
-    ended: (step, finished) => `第 ${step} 步：结束 ${finished} 个，搜索完成。`,
-    cut: (step) => `${step} 步之内没有句子结束，搜索到此截断；比较未结束的句子。`,
-    restart: "重新开始", back: "后退", expand: "展开", prune: "剪枝", whole: "整个搜索",
-    kept: "保留", finished: "结束", pruned: "剪掉", candidate: "等待剪枝", winner: "胜者", best: "目前最好",
-    root: "句首", point: (word) => `${word}：句首。指向一个方框即可查看。`, after: (words) => `前文“${words}”`,
-    node: (word, after, p, total, score, status) => `${word}，${after}：p = ${p}，log p 之和 ${total}，得分 ${score}；${status}`,
-    sentence: "已结束的句子", total: "log p", length: "m", score: "得分", none: "还没有", best_: (words, score) => `${words}：得分 ${score}`,
-    formula: "得分 = log p / m^α",
-  },
+  title: "Beam explorer",
+  how: "Start again, then expand and prune step by step. Which will be pruned next? Arrow keys walk over the tree.",
+  width: "width", penalty: "length penalty α", tree: "The tree of the search",
+  begin: "The search begins. Width {width}: after each step {width} stay open.",
+  beginOne: "The search begins. Width 1: after each step one stays open.",
+  waiting: "Step {step} is ranked. Which {width} stay open?",
+  waitingOne: "Step {step} is ranked. Which one stays open?",
+  judged: "Step {step}: {kept} kept, {finished} finished, {pruned} pruned.",
+  ended: "Step {step}: {finished} finished, and the search ends.",
+  cut: "Nothing has finished in {step} steps, where the search was cut off; the open ones are compared.",
+  restart: "start again", back: "back", expand: "expand", prune: "prune", whole: "whole search", kept: "kept",
+  finished: "finished", pruned: "pruned", candidate: "waits to be pruned or kept", winner: "winner",
+  best: "best so far", root: "the beginning", point: "{word}: the beginning. Point at a box to read it.",
+  after: "after “{words}”", node: "{word}, {after}: p = {p}, log p in all {total}, score {score}; {status}",
+  sentence: "finished sentences", total: "log p", length: "m", score: "score", none: "nothing yet",
+  best_: "{words}: score {score}", formula: "score = log p / m^α",
 };
 
 const ROW = 40; // from one row of boxes to the next
@@ -126,21 +110,21 @@ function edgePath(x0, y0, x1, y1) {
 
 function describeNode(view, { nodes }, now, k) {
   const node = nodes[k];
-  if (k === 0) return view.t("point", node.token);
+  if (k === 0) return view.t("point", { word: node.token });
   const before = nodes[node.parent].words;
-  const after = before ? view.t("after", before) : view.t("root");
+  const after = before ? view.t("after", { words: before }) : view.t("root");
   const status = now.waiting && node.step === now.step ? view.t("candidate") : view.t(node.status);
   const p = Math.exp(node.total - nodes[node.parent].total);
-  return view.t("node", node.token, after, fixed(p, p < 0.01 ? 4 : 2), fixed(node.total), fixed(scoreOf(node, now.alpha)), status);
+  return view.t("node", { word: node.token, after, p: fixed(p, p < 0.01 ? 4 : 2), total: fixed(node.total), score: fixed(scoreOf(node, now.alpha)), status });
 }
 
 function describeStep(view, { nodes, width }, now) {
-  if (now.step === 0) return view.t("begin", width);
-  if (now.waiting) return view.t("waiting", now.step, width);
-  if (now.cut) return view.t("cut", now.step);
-  if (now.whole) return view.t("ended", now.step, now.ends.length);
+  if (now.step === 0) return view.t(width === 1 ? "beginOne" : "begin", { width });
+  if (now.waiting) return view.t(width === 1 ? "waitingOne" : "waiting", { step: now.step, width });
+  if (now.cut) return view.t("cut", { step: now.step });
+  if (now.whole) return view.t("ended", { step: now.step, finished: now.ends.length });
   const count = (status) => nodes.filter((node) => node.step === now.step && node.status === status).length;
-  return view.t("judged", now.step, count("kept"), count("finished"), count("pruned"));
+  return view.t("judged", { step: now.step, kept: count("kept"), finished: count("finished"), pruned: count("pruned") });
 }
 
 function ranking(view, { nodes }, now, point) { // a table, best first
@@ -213,7 +197,7 @@ function buildBeam(view) {
   const tell = () => {
     const { nodes } = shown.picture.tree;
     const state = now();
-    const best = state.ends.length ? t("best_", nodes[state.ends[0]].words, fixed(scoreOf(nodes[state.ends[0]], state.alpha))) : "";
+    const best = state.ends.length ? t("best_", { words: nodes[state.ends[0]].words, score: fixed(scoreOf(nodes[state.ends[0]], state.alpha)) }) : "";
     view.say(`${describeStep(view, shown.picture.tree, state)} ${best}`);
     reveal();
   };

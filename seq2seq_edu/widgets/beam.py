@@ -127,37 +127,7 @@ class BeamExplorer(Widget):
         max_length: int = 40,
         **options: Any,
     ) -> BeamExplorer:
-        """Search a sentence with each of these widths.
-
-        Parameters
-        ----------
-        model : EncoderDecoder
-            A trained model.
-        source_text, target_text : Text
-            What turns text into ids and back, on either side.
-        sentence : str
-            In the source language.
-        widths : iterable of int
-            Open hypotheses, one tree each.
-        max_length : int
-            Most tokens of an output, eos included.
-        **options : object
-            As for the class: ``width``, ``length_penalty``, ``pruned``, ...
-
-        Returns
-        -------
-        explorer : BeamExplorer
-            Its ``best`` is what ``decoding.beam`` returns, for each of the widths and any penalty.
-
-        Raises
-        ------
-        ValueError
-            If a width or ``max_length`` makes no sense.
-
-        References
-        ----------
-        Taught in: decoding.
-        """
+        """Search with each of these widths; ``best`` is what ``decoding.beam`` returns for it."""
         import torch
 
         from seq2seq_edu import decoding
@@ -194,7 +164,7 @@ class BeamExplorer(Widget):
     @property
     def branches(self) -> list[Branch]:
         """Return the nodes that are shown: all of the steps so far, but the one that waits to be pruned."""
-        self.right()
+        self.require_valid()
         nodes = next(tree["nodes"] for tree in self.trees if tree["width"] == self.width)
         depth = self._steps(nodes)
         last = depth[-1] if self.step < 0 else min(self.step, depth[-1])
@@ -255,16 +225,22 @@ class BeamExplorer(Widget):
     def describe(self) -> str:
         """Say how far the search is, and what is the best so far."""
         branches, finished = self.branches, self.finished
-        step, done, alpha = branches[-1].step, len(finished), f"α = {self.length_penalty:.1f}"
-        kept = sum(node.status == "kept" and node.step == step for node in branches)
-        best, score = "", ""
+        step, ends = branches[-1].step, self.say("none is finished yet.")
         if finished:
-            best, score = " ".join(map(visible, finished[0].tokens)), f"{finished[0].score:.2f}"
-        if self.language == "zh":
-            end = f"目前最好的是 {best}，得分 {score}（{alpha}）。" if done else "尚无结束的句子。"
-            return f"束宽 {self.width} 的搜索树，第 {step} 步：保留 {kept} 个，结束 {done} 个；{end}"
-        end = f"the best is {best}, score {score}, {alpha}." if done else "none is finished yet."
-        return f"Search tree of width {self.width} after step {step}: {kept} kept, {done} finished; {end}"
+            ends = self.say(
+                "the best is {words}, score {score}, α = {alpha}.",
+                words=" ".join(map(visible, finished[0].tokens)),
+                score=f"{finished[0].score:.2f}",
+                alpha=f"{self.length_penalty:.1f}",
+            )
+        return self.say(
+            "Search tree of width {width} after step {step}: {kept} kept, {finished} finished; {ends}",
+            width=self.width,
+            step=step,
+            kept=sum(node.status == "kept" and node.step == step for node in branches),
+            finished=len(finished),
+            ends=ends,
+        )
 
 
 def _pair(trees: Mapping[int, Tree], width: int) -> Tree:

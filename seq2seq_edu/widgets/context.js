@@ -1,44 +1,21 @@
 // Context explorer: drag a query and encoder states in the plane, see scores, weights and the context.
 
 const CONTEXT_WORDS = {
-  en: {
-    title: "Context explorer",
-    how: "Drag the tip of the query s, or a state. By keys: Tab to one, then arrows (Shift: five times as far).",
-    kind: "score", dot: "dot", scaled: "dot / √d", additive: "additive",
-    longer: "twice as long", shorter: "half as long", turn: "turn round", tip: (name) => `put ${name} at the tip`,
-    lines: "lines of equal score", back: "start again",
-    word: "state", e: "score e", a: "weight α", table: "Scores and weights", picture: "Plane with the query, the states, their hull and the context",
-    point: "point in the plane", query: "query s", length: "length |s|",
-    long: (value) => `s, length ${value}`,
-    context: "context c", entropy: "entropy H", effective: "effective positions", of: (n) => ` of ${n}`,
-    state: (name, p, e, a) => `${name} at ${p}: score ${e}, weight ${a}`,
-    one: (name) => `One state alone has the weight 1: c is ${name}, whatever the query asks.`,
-    equal: "All weights are equal: c is the plain mean of the states.",
-    near: (top, near) => `${top} gets most, though ${near} is nearest to the tip: a dot product measures direction and length, not nearness.`,
-    nearAdditive: (top, near) => `${top} gets most, though ${near} is nearest to the tip: an additive score goes by its parameters, and looks where they were taught to.`,
-    sure: (top, value) => `${top} has nearly all the weight, ${value}: c is almost there, and never quite.`,
-    mixed: (top, value, away) => `${top} gets most, ${value}; the others keep c at a distance of ${away} from it.`,
-    said: (point, c, n) => `${point}. Context ${c}, ${n} effective positions.`,
-  },
-  zh: {
-    title: "上下文向量探索器",
-    how: "拖动查询 s 的箭头尖，或拖动一个状态。键盘：Tab 选中后按方向键（加 Shift 走五倍）。",
-    kind: "得分", dot: "点积", scaled: "点积 / √d", additive: "加性",
-    longer: "加长一倍", shorter: "缩短一半", turn: "掉头", tip: (name) => `把 ${name} 放到箭头尖`,
-    lines: "等得分线", back: "重新开始",
-    word: "状态", e: "得分 e", a: "权重 α", table: "得分与权重", picture: "平面：查询、各状态、凸包与上下文向量",
-    point: "平面上的点", query: "查询 s", length: "长度 |s|",
-    long: (value) => `s，长度 ${value}`,
-    context: "上下文 c", entropy: "熵 H", effective: "有效位置数", of: (n) => `（共 ${n} 个）`,
-    state: (name, p, e, a) => `${name} 在 ${p}：得分 ${e}，权重 ${a}`,
-    one: (name) => `只有一个状态，权重总是 1：无论查询问什么，c 都等于 ${name}。`,
-    equal: "所有权重相等：c 就是各状态的平均。",
-    near: (top, near) => `${top} 的权重最大，但离箭头尖最近的是 ${near}：点积看方向和长度，不看远近。`,
-    nearAdditive: (top, near) => `${top} 的权重最大，但离箭头尖最近的是 ${near}：加性得分由参数决定，学过看哪里就看哪里。`,
-    sure: (top, value) => `${top} 几乎拿走全部权重（${value}）：c 快到了，却永远到不了。`,
-    mixed: (top, value, away) => `${top} 的权重最大，为 ${value}；其他状态把 c 拉开，离它还有 ${away}。`,
-    said: (point, c, n) => `${point}。上下文 ${c}，有效位置数 ${n}。`,
-  },
+  title: "Context explorer",
+  how: "Drag the tip of the query s, or a state. By keys: Tab to one, then arrows (Shift: five times as far).",
+  kind: "score", dot: "dot", scaled: "dot / √d", additive: "additive", longer: "twice as long",
+  shorter: "half as long", turn: "turn round", tip: "put {name} at the tip", lines: "lines of equal score",
+  back: "start again", word: "state", e: "score e", a: "weight α", table: "Scores and weights",
+  picture: "Plane with the query, the states, their hull and the context", point: "point in the plane",
+  query: "query s", length: "length |s|", long: "s, length {value}", context: "context c", entropy: "entropy H",
+  effective: "effective positions", of: " of {n}", state: "{name} at {p}: score {e}, weight {a}",
+  one: "One state alone has the weight 1: c is {name}, whatever the query asks.",
+  equal: "All weights are equal: c is the plain mean of the states.",
+  near: "{top} gets most, though {near} is nearest to the tip: a dot product measures direction and length, not nearness.",
+  nearAdditive: "{top} gets most, though {near} is nearest to the tip: an additive score goes by its parameters, and looks where they were taught to.",
+  sure: "{top} has nearly all the weight, {value}: c is almost there, and never quite.",
+  mixed: "{top} gets most, {value}; the others keep c at a distance of {away} from it.",
+  said: "{point}. Context {c}, {n} effective positions.",
 };
 
 const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -111,11 +88,11 @@ function contextFrom(get) {
 
 function contextNote({ t, get }, { weights, top, near, closer, context, states }) {
   const name = (i) => get("labels")[i];
-  if (weights.length === 1) return t("one", name(0));
+  if (weights.length === 1) return t("one", { name: name(0) });
   if (Math.max(...weights) - Math.min(...weights) < 0.005) return t("equal");
-  if (closer) return t(get("score") === "additive" ? "nearAdditive" : "near", name(top), name(near));
-  if (weights[top] > 0.97) return t("sure", name(top), weights[top] > 0.9995 ? "> 0.999" : fixed(weights[top], 3));
-  return t("mixed", name(top), fixed(weights[top]), fixed(distance(context, states[top])));
+  if (closer) return t(get("score") === "additive" ? "nearAdditive" : "near", { top: name(top), near: name(near) });
+  if (weights[top] > 0.97) return t("sure", { top: name(top), value: weights[top] > 0.9995 ? "> 0.999" : fixed(weights[top], 3) });
+  return t("mixed", { top: name(top), value: fixed(weights[top]), away: fixed(distance(context, states[top])) });
 }
 
 // The plane: how its units are drawn, and a handle for a point that may be dragged in it.
@@ -208,7 +185,7 @@ function contextArrow({ t, get }, plane, ask, others) {
     change(head, { transform: `translate(${x} ${y}) rotate(${(Math.atan2(y - y0, x - x0) * 180) / Math.PI})`, opacity: length ? null : 0.4 });
     change(handle.firstChild, { cx: x, cy: y });
     change(handle, { "aria-valuenow": round(length, plane.digits), "aria-valuetext": `${plane.spot(query)}, ${t("length")} ${fixed(length)}` });
-    change(name, { x: clamp(x + (cut ? 0 : 14), margin, plane.width - margin), y: clamp(y + (y < y0 ? -10 : 20), 14, plane.height - 6) }, cut ? t("long", fixed(length)) : "s");
+    change(name, { x: clamp(x + (cut ? 0 : 14), margin, plane.width - margin), y: clamp(y + (y < y0 ? -10 : 20), 14, plane.height - 6) }, cut ? t("long", { value: fixed(length) }) : "s");
   };
   return { parts: [svg("circle", { cx: x0, cy: y0, r: 3, fill: "var(--green)" }), stem, handle], name, draw };
 }
@@ -234,7 +211,7 @@ function contextPicture(view, plane, { ask, setState, others }) {
     const [x, y] = plane.place(now.context);
     change(star, { transform: `translate(${x} ${y})` });
     change(letter, { x: x + 12, y: y + 5 });
-    states.forEach((state, i) => state.draw(now, t("state", get("labels")[i], plane.spot(now.states[i]), fixed(now.scores[i]), fixed(now.weights[i]))));
+    states.forEach((state, i) => state.draw(now, t("state", { name: get("labels")[i], p: plane.spot(now.states[i]), e: fixed(now.scores[i]), a: fixed(now.weights[i]) })));
     arrow.draw(now);
   };
 }
@@ -271,7 +248,7 @@ function buildContext(view) {
   const plane = contextPlane(view, beside ? W - 270 : W, Math.round(clamp(W * 0.8, 250, 330)), far.map((x) => Math.max(x, 0.6 * most)));
   const speak = (point) => {
     const { context, weights } = contextFrom(get);
-    view.say(t("said", point, plane.spot(context), fixed(Math.exp(entropy(weights)), 1)));
+    view.say(t("said", { point, c: plane.spot(context), n: fixed(Math.exp(entropy(weights)), 1) }));
   };
   const ask = (query) => {
     put({ query: query.map((x) => round(x, plane.digits)) });
@@ -299,7 +276,7 @@ function buildContext(view) {
     note,
     html("div", { class: "s2s-row" },
       longer("longer", 2), longer("shorter", 0.5), longer("turn", -1),
-      n > 1 ? view.button(t("tip", labels[start.last]), "tip", () => setState(start.last, plane.inside(get("query")))) : null,
+      n > 1 ? view.button(t("tip", { name: labels[start.last] }), "tip", () => setState(start.last, plane.inside(get("query")))) : null,
       lines, view.button(t("back"), "back", () => put({ query: [...start.query], encoder_states: start.states.map((h) => [...h]) }))),
   );
   return () => {
@@ -315,7 +292,7 @@ function buildContext(view) {
     change(lines, { "aria-pressed": get("lines") ? "true" : "false" });
     change(note, {}, contextNote(view, now));
     const [H, length] = [entropy(now.weights), Math.hypot(...now.query)];
-    const values = [plane.spot(now.query), fixed(length), plane.spot(now.context), `${fixed(H)} nat`, fixed(Math.exp(H)) + t("of", n)];
+    const values = [plane.spot(now.query), fixed(length), plane.spot(now.context), `${fixed(H)} nat`, fixed(Math.exp(H)) + t("of", { n })];
     numbers.forEach(([, value], k) => change(value, {}, values[k]));
   };
 }

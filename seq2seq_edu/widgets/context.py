@@ -12,19 +12,16 @@ from numpy.typing import ArrayLike
 
 from seq2seq_edu import equations, plots
 from seq2seq_edu.plots import parts
-from seq2seq_edu.widgets.base import Numbers, Widget, default_labels, tokens
+from seq2seq_edu.widgets.base import Numbers, WeightsWidget, names, tokens
 
 STATES = [[2.0, -1.0], [-2.0, -1.0], [0.0, 2.0]]  # 猫 在 哪里, as in the chapters
 WORDS = ["猫", "在", "哪里"]
 LARGEST = 1e6  # no coordinate may be larger: its square must stay a number
 D_A = 7  # width of the hidden layer of the additive score
-_KINDS = {
-    "en": {"dot": "dot", "scaled": "scaled dot", "additive": "additive"},
-    "zh": {"dot": "点积", "scaled": "缩放点积", "additive": "加性"},
-}
+SCORE_WORDS = {"dot": "dot", "scaled": "scaled dot", "additive": "additive"}
 
 
-class ContextExplorer(Widget):
+class ContextExplorer(WeightsWidget):
     r"""Ask with a query in the plane, and see scores, weights and the context vector move.
 
     .. math:: c_t = \sum_{i=1}^{n} \alpha_{t,i} h_i, \quad \alpha_t = \mathrm{softmax}(e_t), \quad
@@ -86,7 +83,7 @@ class ContextExplorer(Widget):
         if encoder_states is None:
             encoder_states, labels = STATES, WORDS if labels is None else labels
         if labels is None:
-            labels = default_labels(len(np.atleast_1d(np.asarray(encoder_states, dtype=object))))
+            labels = names("h", len(np.atleast_1d(np.asarray(encoder_states, dtype=object))))
         rng = np.random.default_rng(seed)
         sizes = {"W_a": (D_A, 2), "U_a": (D_A, 2), "v_a": (D_A,)}
         drawn = {name: rng.normal(size=size) for name, size in sizes.items()}
@@ -117,7 +114,7 @@ class ContextExplorer(Widget):
     @property
     def scores(self) -> np.ndarray:
         """Return e_{t,1} .. e_{t,n}, shape (n,)."""
-        self.right()
+        self.require_valid()
         query, keys = np.array([self.query]), np.array([self.encoder_states])  # B = 1
         if self.score == "additive":
             parameters = (np.array(self.W_a), np.array(self.U_a), np.array(self.v_a))
@@ -136,29 +133,17 @@ class ContextExplorer(Widget):
         weights = self.weights
         return np.asarray(equations.context_vector(weights[None], np.array([self.encoder_states]))[0])
 
-    @property
-    def entropy(self) -> float:
-        """Return the entropy of the weights, in nats."""
-        positive = self.weights[self.weights > 0]
-        return float(-(positive * np.log(positive)).sum())
-
-    @property
-    def effective_positions(self) -> float:
-        """Return exp(H): how many positions get a look, from 1 to n."""
-        return float(np.exp(self.entropy))
-
-    @property
-    def _kind(self) -> str:
-        """Return the name of the score in the widget's language."""
-        return _KINDS[self.language][self.score]
+    def _row(self) -> np.ndarray:
+        """Return the weights."""
+        return self.weights
 
     def figure(self) -> Figure:
         """Draw states, hull, strings and context, and the query as an arrow from the origin."""
         weights, labels = self.weights, self.labels
         figure, ax = plt.subplots(figsize=(5.0, 4.0))
-        plots.hull(self.encoder_states, weights, labels=labels, title=f"score: {self._kind}", ax=ax)
-        if self.language == "zh":
-            ax.set(xlabel="第一坐标", ylabel="第二坐标", title=f"得分：{self._kind}")
+        plots.hull(self.encoder_states, weights, labels=labels, ax=ax)
+        ax.set_title(self.say("score: {kind}", kind=self.say(SCORE_WORDS[self.score])))
+        ax.set(xlabel=self.say("first coordinate"), ylabel=self.say("second coordinate"))
         if len(labels) > 12:  # names of the three largest only; the last text is c_t
             for i, text in enumerate(list(ax.texts)[: len(labels)]):
                 text.set_visible(bool(i in weights.argsort()[-3:]))
@@ -176,16 +161,15 @@ class ContextExplorer(Widget):
         order = weights.argsort(kind="stable")[::-1][:4]
         shares = [f"{self.labels[i]} {weights[i]:.2f}" for i in order]
         s, c = (f"({x:.2f}, {y:.2f})" for x, y in (self.query, self.context))
-        kind, effective = self._kind, f"{self.effective_positions:.1f}"
-        if self.language == "zh":
-            more = f"等 {len(weights)} 个位置" if len(weights) > 4 else ""
-            return (
-                f"平面上的编码器状态及其凸包，查询 s = {s}，{kind}得分。权重：{'，'.join(shares)}{more}；"
-                f"上下文向量 c_t = {c} 在凸包内；有效位置数 {effective}。"
-            )
-        more = f", and {len(weights) - 4} more" if len(weights) > 4 else ""
-        return (
-            f"Encoder states in the plane with their convex hull, and the query s = {s} with the "
-            f"{kind} score. Weights: {', '.join(shares)}{more}; the context vector c_t = {c} lies inside "
-            f"the hull; {effective} effective positions."
+        more = self.say(", and {count} more", count=len(weights) - 4) if len(weights) > 4 else ""
+        return self.say(
+            "Encoder states in the plane with their convex hull, and the query s = {s} with the {kind} "
+            "score. Weights: {shares}{more}; the context vector c_t = {c} lies inside the hull; {effective} "
+            "effective positions.",
+            s=s,
+            c=c,
+            kind=self.say(SCORE_WORDS[self.score]),
+            shares=self.say(", ").join(shares),
+            more=more,
+            effective=f"{self.effective_positions:.1f}",
         )

@@ -1,44 +1,23 @@
 // Length curve and cost calculator: cached results by source length above, multiplications by formula below.
 
 const COST_WORDS = {
-  en: {
-    title: "What does a longer sentence cost?",
-    how: "Move n: drag a vertical line, or Tab to it and use the arrow keys. Who gets worse, who gets dearer, and where do two lines cross?",
-    data: "Results on", view: "Work of", step: "one decoder step", sentence: "a whole translation", layer: "one layer",
-    multi30k: "Multi30k, de → en", "grammar-long": "grammar, en → zh", reversal: "letters reversed",
-    real: "real sentences", generated: "generated sentences", bleu: "BLEU", exact_match: "exact match",
-    none: "no attention", additive: "additive attention", dot: "dot attention",
-    recurrent: "recurrent (GRU)", self_attention: "self-attention", transformer: "Transformer",
-    model: "model", layers: "layer", count: "multiplications", twice: "n doubled", chain: "steps in a chain", score: "score", range: "seeds, range",
-    n: "source length n", m: "target length m", d: "width d", words: "source length n, in tokens",
-    bin: (name, count) => `${name} tokens, ${count} sentences`, untested: "no test sentence is this long",
-    seeds: (k, low, high) => (k > 1 ? `${k}: ${low}–${high}` : "one only"),
-    stepSays: (n, x) => `Without attention a step never looks back: the same work for every n. Additive attention looks at all ${n} states: ${x} times that work. (Dot starts lower: in Luong's order the GRU does not read the context.)`,
-    sentenceSays: (n, m, share) => `Looking back costs n · m = ${n} · ${m} looks: ${share} % of the additive model's work.`,
-    layerSays: (sign, factor, d) => `n ${sign} d: self-attention multiplies ${factor} times as often as the recurrent layer. They cross at n = d = ${d}.`,
-    scores: (floats, bytes) => `Its n² = ${floats} scores take ${bytes} a head.`,
-    note: "Work is counted, not time: parallel hardware waits for the steps in a chain. All widths are d; the output layer, the same for all, is left out.",
-    line: (n) => `source length ${n}`, gone: (names) => names.join("; "),
-  },
-  zh: {
-    title: "句子变长，代价几何？",
-    how: "移动 n：拖动竖线，或用 Tab 选中后按方向键。谁变差，谁变贵，哪两条线相交？",
-    data: "结果", view: "工作量", step: "解码一步", sentence: "翻译整句", layer: "一层",
-    multi30k: "Multi30k，德 → 英", "grammar-long": "语法，英 → 中", reversal: "字母倒序",
-    real: "真实句子", generated: "生成的句子", bleu: "BLEU", exact_match: "完全匹配率",
-    none: "无注意力", additive: "加性注意力", dot: "点积注意力",
-    recurrent: "循环层（GRU）", self_attention: "自注意力", transformer: "Transformer",
-    model: "模型", layers: "层", count: "乘法次数", twice: "n 加倍", chain: "串行步数", score: "得分", range: "种子数与范围",
-    n: "源长度 n", m: "目标长度 m", d: "宽度 d", words: "源长度 n（词元数）",
-    bin: (name, count) => `${name} 个词元，共 ${count} 句`, untested: "测试集中没有这么长的句子",
-    seeds: (k, low, high) => (k > 1 ? `${k}：${low}–${high}` : "仅一个"),
-    stepSays: (n, x) => `没有注意力时，一步从不回看：n 再大，工作量也不变。加性注意力要看全部 ${n} 个状态，工作量是它的 ${x} 倍。（点积起点更低：按 Luong 的次序，GRU 不读上下文。）`,
-    sentenceSays: (n, m, share) => `回看 n · m = ${n} · ${m} 次，占加性模型工作量的 ${share} %。`,
-    layerSays: (sign, factor, d) => `n ${sign} d：自注意力的乘法次数是循环层的 ${factor} 倍。两者在 n = d = ${d} 处相交。`,
-    scores: (floats, bytes) => `每个头的 n² = ${floats} 个得分占 ${bytes}。`,
-    note: "这里数的是工作量，不是时间：并行硬件等待的是串行步数。所有宽度均为 d；输出层各模型相同，未计入。",
-    line: (n) => `源长度 ${n}`, gone: (names) => names.join("；"),
-  },
+  title: "What does a longer sentence cost?",
+  how: "Move n: drag a vertical line, or Tab to it and use the arrow keys. Who gets worse, who gets dearer, and where do two lines cross?",
+  data: "Results on", view: "Work of", step: "one decoder step", sentence: "a whole translation", layer: "one layer",
+  multi30k: "Multi30k, de → en", "grammar-long": "grammar, en → zh", reversal: "letters reversed",
+  real: "real sentences", generated: "generated sentences", bleu: "BLEU", exact_match: "exact match",
+  none: "no attention", additive: "additive attention", dot: "dot attention", recurrent: "recurrent (GRU)",
+  self_attention: "self-attention", transformer: "Transformer", model: "model", layers: "layer",
+  count: "multiplications", twice: "n doubled", chain: "steps in a chain", range: "seeds, range",
+  n: "source length n", m: "target length m", d: "width d", words: "source length n, in tokens",
+  bin: "{name} tokens, {count} sentences", untested: "no test sentence is this long", seeds: "{k}: {low}–{high}",
+  seed: "one only",
+  stepSays: "Without attention a step never looks back: the same work for every n. Additive attention looks at all {n} states: {x} times that work. (Dot starts lower: in Luong's order the GRU does not read the context.)",
+  sentenceSays: "Looking back costs n · m = {n} · {m} looks: {share} % of the additive model's work.",
+  layerSays: "n {sign} d: self-attention multiplies {factor} times as often as the recurrent layer. They cross at n = d = {d}.",
+  scores: "Its n² = {floats} scores take {bytes} a head.",
+  note: "Work is counted, not time: parallel hardware waits for the steps in a chain. All widths are d; the output layer, the same for all, is left out.",
+  line: "source length {n}",
 };
 
 const COST_LOOK = { // colour, dashes and marker, so that no line is known by its colour alone
@@ -127,7 +106,7 @@ function costFrame(view, { tall, name, width, react, byKey }) {
       change(rule, { x1: x, x2: x });
       change(knob, { x: x - 7 });
       change(touch, { x: x - 14 });
-      change(handle, { "aria-valuenow": Math.min(n, most), "aria-valuemax": most, "aria-valuetext": String(n), "aria-label": view.t("line", n) });
+      change(handle, { "aria-valuenow": Math.min(n, most), "aria-valuemax": most, "aria-valuetext": String(n), "aria-label": view.t("line", { n }) });
     },
   };
 }
@@ -182,10 +161,10 @@ function costQuality(view, move) {
   return (n) => {
     frame.at(x(Math.min(n, tested)), n, tested);
     const at = bins.findIndex((bin) => bin.low <= n && n <= costEnd(bin));
-    change(where, {}, `n = ${costWhole(n)}: ${at < 0 ? t("untested") : t("bin", costName(bins[at]), bins[at].count)}`);
+    change(where, {}, `n = ${costWhole(n)}: ${at < 0 ? t("untested") : t("bin", { name: costName(bins[at]), count: bins[at].count })}`);
     const scores = names.map((name) => (at < 0 ? [] : curves[name].map((run) => run[at])));
     table.put(names.map((name, k) => [[costLook(name, k), t(name)], at < 0 ? "–" : show(costMiddle(scores[k])),
-      at < 0 ? "–" : t("seeds", scores[k].length, show(Math.min(...scores[k])), show(Math.max(...scores[k])))]));
+      at < 0 ? "–" : t(scores[k].length > 1 ? "seeds" : "seed", { k: scores[k].length, low: show(Math.min(...scores[k])), high: show(Math.max(...scores[k])) })]));
     return at < 0 ? [t("untested")] : names.map((name, k) => `${t(name)} ${show(costMiddle(scores[k]))}`);
   };
 }
@@ -194,10 +173,10 @@ function costSays(view, n, m, d, counts) {
   const { t } = view;
   const { step, sentence, layer } = counts;
   if (view.get("view") !== "layer" && !(step.none && step.additive)) return ""; // nothing to compare with
-  if (view.get("view") === "step") return t("stepSays", costWhole(n), fixed(step.additive / step.none));
-  if (view.get("view") === "sentence") return t("sentenceSays", costWhole(n), costWhole(m), fixed((100 * 2 * n * m * d) / sentence.additive, 1));
+  if (view.get("view") === "step") return t("stepSays", { n: costWhole(n), x: fixed(step.additive / step.none) });
+  if (view.get("view") === "sentence") return t("sentenceSays", { n: costWhole(n), m: costWhole(m), share: fixed((100 * 2 * n * m * d) / sentence.additive, 1) });
   const sign = n < d ? "<" : n > d ? ">" : "=";
-  return `${t("layerSays", sign, fixed(layer.self_attention / layer.recurrent), costWhole(d))} ${t("scores", costWhole(n * n), costBytes(4 * n * n))}`;
+  return `${t("layerSays", { sign, factor: fixed(layer.self_attention / layer.recurrent), d: costWhole(d) })} ${t("scores", { floats: costWhole(n * n), bytes: costBytes(4 * n * n) })}`;
 }
 
 // The work of the present view against n; returns what shows it.
@@ -206,7 +185,7 @@ function costWork(view, move) {
   const [kind, scores] = [get("view"), get("scores")];
   const names = Object.keys(costProducts(scores, 1, 1, 1)[kind]);
   const looks = Object.fromEntries(names.map((name, k) => [name, costLook(name, k)]));
-  const called = (name) => (name in COST_WORDS.en ? t(name) : scores[name].title);
+  const called = (name) => t(name in COST_WORDS ? name : scores[name].title);
   const longest = Math.max(COST_LENGTHS[COST_LENGTHS.length - 1], get("n"));
   const frame = costFrame(view, {
     tall: 150, name: "work", width: view.W, react: (x) => move(Math.round(clamp(longest ** ((x - frame.left) / (frame.right - frame.left)), 1, longest))),
@@ -275,7 +254,7 @@ function buildCost(view) {
     targets.disabled = get("view") !== "sentence";
     sliders.forEach(([name, values, made]) => made.put(costPlace(values, get(name))));
     const said = [...quality(n), ...work.put(n, m, d)];
-    if (!first) view.say(`n = ${costWhole(n)}, m = ${costWhole(m)}, d = ${costWhole(d)}: ${t("gone", said)}`);
+    if (!first) view.say(`n = ${costWhole(n)}, m = ${costWhole(m)}, d = ${costWhole(d)}: ${said.join("; ")}`);
     first = false;
   };
 }

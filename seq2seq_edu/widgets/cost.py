@@ -29,19 +29,20 @@ TASKS = {  # what is shown of each, and whether the sentences are real
 SHOWN = ("none", "additive", "transformer")
 TOP = {"bleu": 100.0, "exact_match": 1.0}
 LARGEST = {"n": 1_000_000, "m": 1_000_000, "d": 65_536}
-NAMES = {
-    "en": {
-        "recurrent": "recurrent layer (GRU)", "self_attention": "self-attention",
-        "transformer": "Transformer", "step": "one decoder step", "sentence": "a whole translation",
-        "layer": "one layer", "bleu": "BLEU", "exact_match": "exact match",
-    },
-    "zh": {
-        "none": "无注意力", "additive": "加性注意力", "dot": "点积注意力",
-        "recurrent": "循环层（GRU）", "self_attention": "自注意力",
-        "transformer": "Transformer", "step": "解码一步", "sentence": "翻译整句",
-        "layer": "一层", "bleu": "BLEU", "exact_match": "完全匹配率",
-    },
-}  # fmt: skip
+COST_WORDS = {  # scores have titles of their own
+    "recurrent": "recurrent layer (GRU)",
+    "self_attention": "self-attention",
+    "transformer": "Transformer",
+    "step": "one decoder step",
+    "sentence": "a whole translation",
+    "layer": "one layer",
+    "bleu": "BLEU",
+    "exact_match": "exact match",
+}
+UNITS = {  # at least, divided by, and called
+    "en": ((1e12, 1e12, " trillion"), (1e9, 1e9, " billion"), (1e6, 1e6, " million")),
+    "zh": ((1e12, 1e12, " 万亿"), (1e8, 1e8, " 亿"), (1e6, 1e4, " 万")),
+}
 
 
 def entered(names: Iterable[str]) -> Scores:
@@ -61,33 +62,7 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
 
     A GRU step takes :math:`6 d^2`; one that reads a context too, :math:`9 d^2`. What a score adds, its class
     says. Self-attention takes :math:`4 n d^2 + 2 n^2 d`, with a feed-forward network of width 4d
-    :math:`12 n d^2 + 2 n^2 d`.
-
-    Parameters
-    ----------
-    n, m : int
-        Source and target length.
-    d : int
-        Width of everything.
-    scores : dict
-        From :func:`entered`.
-
-    Returns
-    -------
-    counts : dict of dicts
-        ``step`` and ``sentence`` with each of the scores; ``layer`` over n positions: ``recurrent``,
-        ``self_attention``, ``transformer``. The output layer is left out: it is the same for all. The counts
-        are those of :mod:`seq2seq_edu.bench.machine`; a test compares them.
-
-    Examples
-    --------
-    >>> products(n=2, m=1, d=1, scores=entered(["none", "additive", "dot"]))["step"]
-    {'none': 9, 'additive': 14, 'dot': 10}
-
-    References
-    ----------
-    Bahdanau et al. (2015), arXiv:1409.0473, A.1.2; Luong et al. (2015), arXiv:1508.04025, section 3.1;
-    Vaswani et al. (2017), arXiv:1706.03762, Table 1. Taught in: making_it_fast.
+    :math:`12 n d^2 + 2 n^2 d`. The output layer, the same for all, is left out.
     """
     gru, pairs = 6 * d * d, 2 * n * n * d
     step = {name: one["step"] * d * d + n * one["look"] * d for name, one in scores.items()}
@@ -104,39 +79,17 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
 
 
 def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> list[dict[str, Any]]:
-    """Read quality by source length from the records of full trainings.
-
-    Parameters
-    ----------
-    folder : path
-        Usually ``results``.
-    tasks : sequence of str
-        Names of the data.
-
-    Returns
-    -------
-    results : list of dict
-        A task each: ``task``, ``measure`` ("bleu", 0 .. 100, or "exact_match", 0 .. 1), ``real``, ``bins``
-        (``low``, ``high`` or None, ``count``, mean ``length``) and ``curves``, name to array (seeds, bins).
-
-    Raises
-    ------
-    ValueError
-        If there is no folder, or no record of these tasks in it.
-    """
+    """Read quality by source length from the records of full trainings: what :class:`Results` holds."""
     groups = records.group(records.read(folder))
     found = []
     for task in tasks:
         measure, real = TASKS.get(task, ("bleu", True))
         chosen = [group for group in records.models(groups, task) if group.name in SHOWN]
-        runs = {group.name: [_measured(run, measure) for run in group.runs] for group in chosen}
-        if runs:
-            bins = [
-                {"low": b["low"], "high": b["high"], "count": b["count"], "length": b["mean_length"]}
-                for b in chosen[0].runs[0]["by_length"]
-                if b["count"]
-            ]
-            found.append({"task": task, "measure": measure, "real": real, "bins": bins, "curves": runs})
+        if chosen:
+            bins = [b for b in chosen[0].runs[0]["by_length"] if b["count"]]
+            bins = [{"length": b["mean_length"], **{k: b[k] for k in ("low", "high", "count")}} for b in bins]
+            curves = {group.name: [_measured(run, measure) for run in group.runs] for group in chosen}
+            found.append({"task": task, "measure": measure, "real": real, "bins": bins, "curves": curves})
     if not found:
         raise ValueError(
             f"there is no record of {', '.join(tasks)} in {str(folder)!r}: give the results/ of the project"
@@ -150,47 +103,47 @@ def _measured(run: Mapping[str, Any], measure: str) -> list[float]:
     return [round(b[measure][0], digits) for b in run["by_length"] if b["count"]]
 
 
-def _clean(entry: Any) -> dict[str, Any]:
-    """Return one task as plain numbers and lists, or say what is wrong with it."""
-    wanted = ("task", "measure", "real", "bins", "curves")
-    if not isinstance(entry, Mapping) or any(name not in entry for name in wanted):
-        raise ValueError(f"an entry has not all of {', '.join(wanted)}: see read_lengths")
-    task, measure = str(entry["task"]), str(entry["measure"])
-    if measure not in TOP:
-        raise ValueError(f"the measure of {task} is {measure!r}, expected one of {', '.join(TOP)}")
-    if not entry["curves"] or not entry["bins"]:
-        raise ValueError(f"there is no curve of {task}, expected at least one name with a score a length")
-    bins = [{name: b.get(name) for name in ("low", "high", "count", "length")} for b in entry["bins"]]
-    for b in bins:
-        if not all(isinstance(b[name], (int, float)) and 0 <= b[name] < 1e6 for name in ("low", "length")):
-            raise ValueError(f"a bin of {task} is {b}, expected low and the mean length as numbers from 0")
-    curves = {}
-    for name, values in entry["curves"].items():
-        runs = np.atleast_2d(np.asarray(values, dtype=float))
-        if runs.shape[1:] != (len(bins),):
-            raise ValueError(
-                f"{name!r} of {task} has shape {np.shape(values)}, expected (seeds, {len(bins)}): "
-                "one score a length"
-            )
-        if not ((runs >= 0) & (runs <= TOP[measure])).all():
-            wrong = runs[~((runs >= 0) & (runs <= TOP[measure]))][0]
-            raise ValueError(
-                f"{name!r} of {task} holds {wrong}, expected {measure} from 0 to {TOP[measure]:g}"
-            )
-        curves[str(name)] = runs.tolist()
-    return {"task": task, "measure": measure, "real": bool(entry["real"]), "bins": bins, "curves": curves}
-
-
 class Results(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold what :func:`read_lengths` returns; a folder is read."""
+    """Hold quality by source length, a task each; a folder is read.
+
+    A task has ``task``, ``measure`` ("bleu", 0 .. 100, or "exact_match", 0 .. 1), ``real``, ``bins``
+    (``low``, ``high`` or None, ``count``, mean ``length``) and ``curves``, name to array (seeds, bins).
+    """
 
     def validate(self, obj: Any, value: Any) -> Any:
         """Return lists that a browser can read, or say what is wrong."""
         try:
             entries = read_lengths(value) if isinstance(value, (str, Path)) else value
-            return [_clean(entry) for entry in entries]
+            return [self._clean(entry) for entry in entries]
         except (ValueError, TypeError, AttributeError) as error:
             raise TraitError(f"results cannot be drawn: {error}") from error
+
+    def _clean(self, entry: Any) -> dict[str, Any]:
+        """Return one task as plain numbers and lists, or say what is wrong with it."""
+        wanted = ("task", "measure", "real", "bins", "curves")
+        if not isinstance(entry, Mapping) or any(name not in entry for name in wanted):
+            raise ValueError(f"an entry has not all of {', '.join(wanted)}: see read_lengths")
+        task, measure = str(entry["task"]), str(entry["measure"])
+        if measure not in TOP:
+            raise ValueError(f"the measure of {task} is {measure!r}, expected one of {', '.join(TOP)}")
+        if not entry["curves"] or not entry["bins"]:
+            raise ValueError(f"there is no curve of {task}, expected at least one name with a score a length")
+        bins = [{name: b.get(name) for name in ("low", "high", "count", "length")} for b in entry["bins"]]
+        for b in bins:
+            if not all(isinstance(b[key], (int, float)) and 0 <= b[key] < 1e6 for key in ("low", "length")):
+                raise ValueError(f"a bin of {task} is {b}, expected low and mean length as numbers from 0")
+        curves = {}
+        for name, values in entry["curves"].items():
+            runs, top = np.atleast_2d(np.asarray(values, dtype=float)), TOP[measure]
+            if runs.shape[1:] != (len(bins),):
+                raise ValueError(
+                    f"{name!r} of {task} has shape {np.shape(values)}, expected (seeds, {len(bins)})"
+                )
+            wrong = runs[~((runs >= 0) & (runs <= top))]
+            if len(wrong):
+                raise ValueError(f"{name!r} of {task} holds {wrong[0]}, expected {measure} from 0 to {top:g}")
+            curves[str(name)] = runs.tolist()
+        return {**entry, "task": task, "measure": measure, "bins": bins, "curves": curves}
 
 
 class Entered(traitlets.TraitType):  # type: ignore[type-arg]
@@ -220,7 +173,7 @@ class CostExplorer(Widget):
 
     Parameters
     ----------
-    results : path, or what :func:`read_lengths` returns
+    results : path, or a sequence of dict as :class:`Results` describes
         Quality by source length; without it there is the calculator alone.
     n, m, d : int
         Source length, target length, width of everything; at least 1.
@@ -235,10 +188,9 @@ class CostExplorer(Widget):
 
     Examples
     --------
-    >>> explorer = CostExplorer(n=64, m=16, d=256)
-    >>> explorer.costs["step"]["none"], explorer.crossing
-    (589824, 256)
-    >>> explorer.n = 4096
+    >>> explorer = CostExplorer(n=4096, m=16, d=256)
+    >>> explorer.costs["step"]["none"]
+    589824
     >>> {name: round(factor, 1) for name, factor in explorer.growth["layer"].items()}
     {'recurrent': 2.0, 'self_attention': 3.8, 'transformer': 3.5}
     >>> CostExplorer(n=0).problem
@@ -263,20 +215,14 @@ class CostExplorer(Widget):
         self,
         results: str | Path | Sequence[Mapping[str, Any]] = (),
         *,
-        n: int = 16,
-        m: int = 16,
-        d: int = 256,
-        view: str = "step",
-        data: str = "",
         scores: Sequence[str] = ("none", "additive", "dot"),
         **state: object,
     ) -> None:
-        super().__init__(results=results, n=n, m=m, d=d, view=view, data=data, scores=scores, **state)
+        super().__init__(results=results, scores=scores, **state)
 
-    def called(self, name: str, language: str = "en") -> str:
-        """Return what a model, a layer or a measure is called: a score by its own title."""
-        title = self.scores.get(name, {}).get("title", name)
-        return NAMES[language].get(name, title)
+    def called(self, name: str) -> str:
+        """Return what a model, a layer, a measure or a view is called: a score by its own title."""
+        return COST_WORDS.get(name) or self.scores.get(name, {}).get("title", name)
 
     def check(self) -> None:
         """Raise ValueError if a size is out of range, or the data chosen are not there."""
@@ -291,23 +237,22 @@ class CostExplorer(Widget):
     @property
     def costs(self) -> Counts:
         """Return the multiplications, as :func:`products` counts them."""
-        self.right()
+        self.require_valid()
         return products(self.n, self.m, self.d, self.scores)
 
     @property
     def growth(self) -> dict[str, dict[str, float]]:
         """Return by what each count grows when n doubles: 1 (not at all) to 4."""
-        self.right()
-        twice = products(2 * self.n, self.m, self.d, self.scores)
+        once, twice = self.costs, products(2 * self.n, self.m, self.d, self.scores)
         return {
             view: {name: twice[view][name] / count for name, count in counts.items()}
-            for view, counts in self.costs.items()
+            for view, counts in once.items()
         }
 
     @property
     def chain(self) -> Counts:
         """Return how many steps must wait for each other (in Table 1: sequential operations)."""
-        self.right()
+        self.require_valid()
         return {
             "step": dict.fromkeys(self.scores, 1),
             "sentence": dict.fromkeys(self.scores, self.n + self.m),
@@ -317,21 +262,15 @@ class CostExplorer(Widget):
     @property
     def crossing(self) -> int:
         """Return the n at which self-attention and a recurrent layer multiply equally often: it is d."""
-        self.right()
+        self.require_valid()
         return self.d
-
-    @property
-    def score_floats(self) -> int:
-        """Return how many numbers the scores of one head hold: n² of self-attention."""
-        self.right()
-        return self.n * self.n
 
     @property
     def quality(self) -> dict[str, tuple[float, float, float]]:
         """Return median, smallest and largest score of each model at n; nothing where none was tested."""
-        self.right()
+        self.require_valid()
         found: dict[str, tuple[float, float, float]] = {}
-        for at, b in enumerate(self.shown["bins"] if self.results else []):
+        for at, b in enumerate(self.shown.get("bins", [])):
             if b["low"] <= self.n <= _end(b):
                 for name, runs in self.shown["curves"].items():
                     scores = [run[at] for run in runs]
@@ -341,8 +280,7 @@ class CostExplorer(Widget):
     @property
     def shown(self) -> dict[str, Any]:
         """Return the task whose curves are drawn; an empty dict if there is none."""
-        chosen = [entry for entry in self.results if self.data in ("", entry["task"])]
-        return chosen[0] if chosen else {}
+        return next((dict(entry) for entry in self.results if self.data in ("", entry["task"])), {})
 
     def figure(self) -> Figure:
         """Draw quality by length, if there are results, above the work by length, n marked in both."""
@@ -369,7 +307,7 @@ class CostExplorer(Widget):
             ax.axvline(self.n, color=plots.GREY, linewidth=1, zorder=0)
 
     def _draw_costs(self, ax: Axes) -> None:
-        """Draw the three counts of the present view against n, both logarithmic."""
+        """Draw the counts of the present view against n, both logarithmic."""
         lengths = np.unique(np.geomspace(1, max(16384, self.n), 60).astype(int))
         counts = [products(int(n), self.m, self.d, self.scores)[self.view] for n in lengths]
         for name in self.costs[self.view]:
@@ -377,30 +315,32 @@ class CostExplorer(Widget):
         ax.axvline(self.n, color=plots.GREY, linewidth=1, zorder=0)
         ax.set(xlabel="source length n", ylabel="multiplications")
         sizes = f"m = {self.m}, d = {self.d}" if self.view == "sentence" else f"d = {self.d}"
-        ax.set_title(f"Work of {NAMES['en'][self.view]}, {sizes}")
+        ax.set_title(f"Work of {self.called(self.view)}, {sizes}")
         ax.legend(fontsize=9)
 
     def describe(self) -> str:
         """Say what is multiplied at n, by what it grows, and how good the models are there."""
-        chinese, names = self.language == "zh", NAMES[self.language]
-        growth = self.growth[self.view]
-        brackets = "（×{:.2f}）" if chinese else " (×{:.2f})"
-        parts = [
-            f"{self.called(name, self.language)} {big(count, self.language)}{brackets.format(growth[name])}"
-            for name, count in self.costs[self.view].items()
+        growth, comma = self.growth[self.view], self.say(", ")
+        work = {name: big(count, self.language) for name, count in self.costs[self.view].items()}
+        each = [
+            self.say(
+                "{name} {count} (×{by:.2f})", name=self.say(self.called(name)), count=count, by=growth[name]
+            )
+            for name, count in work.items()
         ]
-        digits, task = (1 if self.shown.get("measure") == "bleu" else 2), self.shown.get("task")
-        scores = [
-            f"{self.called(name, self.language)} {value:.{digits}f}"
-            for name, (value, *_) in self.quality.items()
-        ]
-        if chinese:
-            text = f"{names[self.view]}的乘法次数，n = {self.n}，m = {self.m}，d = {self.d}"
-            text += f"（括号内为 n 加倍后的倍数）：{'；'.join(parts)}。"
-            return text + (f"{task} 在该长度上的得分：{'，'.join(scores)}。" if scores else "")
-        text = f"Multiplications of {names[self.view]} at n = {self.n}, m = {self.m}, d = {self.d}"
-        text += f" (in brackets: the factor when n doubles): {', '.join(parts)}."
-        return text + (f" Scores on {task} at this length: {', '.join(scores)}." if scores else "")
+        sizes = {"n": self.n, "m": self.m, "d": self.d}
+        text = self.say(
+            "Multiplications of {view} at n = {n}, m = {m}, d = {d} (in brackets: the factor when n "
+            "doubles): {work}.",
+            **{"view": self.say(self.called(self.view)), "work": comma.join(each), **sizes},
+        )
+        if not self.quality:
+            return text
+        digits = 1 if self.shown["measure"] == "bleu" else 2
+        quality = {self.say(self.called(name)): value for name, (value, *_) in self.quality.items()}
+        scores = comma.join(f"{name} {value:.{digits}f}" for name, value in quality.items())
+        said = self.say(" Scores on {task} at this length: {scores}.", task=self.shown["task"], scores=scores)
+        return text + said
 
 
 def _end(b: Mapping[str, Any]) -> float:
@@ -409,31 +349,12 @@ def _end(b: Mapping[str, Any]) -> float:
 
 
 def big(count: float, language: str = "en") -> str:
-    """Write a large count in words, with three significant digits.
+    """Write a large count in words, with three significant digits; below a million all digits.
 
-    Parameters
-    ----------
-    count : float
-        0 or more.
-    language : {"en", "zh"}
-        Which words.
-
-    Returns
-    -------
-    text : str
-        Below a million all digits.
-
-    Examples
-    --------
     >>> big(65536), big(1_234_567), big(1_234_567, "zh")
     ('65,536', '1.23 million', '123 万')
     """
-    units = {
-        "en": ((1e12, " trillion"), (1e9, " billion"), (1e6, " million")),
-        "zh": ((1e12, " 万亿"), (1e8, " 亿"), (1e6, " 万")),
-    }[language]
-    least, unit = next(((least, unit) for least, unit in units if count >= least), (1, ""))
-    if not unit:
-        return f"{count:,.0f}"
-    one = 1e4 if unit == " 万" else least
-    return f"{float(f'{count / one:.3g}'):,g}{unit}"
+    for least, one, unit in UNITS[language]:
+        if count >= least:
+            return f"{float(f'{count / one:.3g}'):,g}{unit}"
+    return f"{count:,.0f}"

@@ -1,5 +1,6 @@
 // What all widgets share: elements, the frame around a picture, sliders, dragging, keys, colours.
 // A widget's own file follows this one in the same module; it calls show(context, {words, rebuild, build}).
+// Before this one stands CHINESE: what widgets.po has for the English words that occur in the module.
 
 const NS = "http://www.w3.org/2000/svg";
 const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
@@ -120,15 +121,14 @@ function headings(labels, x, step, element) {
 
 // --- the frame ---
 
-// widget.words: {en: {...}, zh: {...}} with `title` and `how`; widget.rebuild: names of traits that change
-// what there is to draw; widget.build(view): draw once, return a function that shows the present state.
+// widget.words: messages in English, by name, with `title` and `how`; widget.rebuild: names of traits that
+// change what there is to draw; widget.build(view): draw once, return a function that shows the present state.
 function show({ model, el }, widget) {
   const root = html("div", { class: "s2s" });
   const keys = new WeakMap();
   let update = () => {};
   let drawn = 0;
   let placed = false; // notebook programs draw first and put it on the page later
-  let words = {};
   let speaking;
   const live = html("div", { class: "s2s-live", "aria-live": "polite" });
 
@@ -136,9 +136,10 @@ function show({ model, el }, widget) {
     model, root,
     kept: {}, // survives a new drawing: what a widget wants to remember
     rebuild: () => build(),
-    t: (name, ...values) => {
-      const text = words[name] ?? widget.words.en[name] ?? name;
-      return typeof text === "function" ? text(...values) : text;
+    t: (name, values = {}) => { // a message in the present language, its {names} filled in
+      const english = widget.words[name] ?? name;
+      const text = (model.get("language") === "zh" && CHINESE[english]) || english;
+      return text.replace(/\{(\w+)\}/g, (_, part) => values[part]);
     },
     get: (name) => model.get(name),
     put: (values) => { // every value a new object: the model compares
@@ -203,15 +204,14 @@ function show({ model, el }, widget) {
   function build() {
     const language = model.get("language") === "zh" ? "zh" : "en";
     const focused = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-    words = widget.words[language];
-    change(root, { lang: language === "zh" ? "zh-CN" : "en", role: "group", "aria-label": words.title, "data-size": model.get("size") });
+    change(root, { lang: language === "zh" ? "zh-CN" : "en", role: "group", "aria-label": view.t("title"), "data-size": model.get("size") });
     change(root, { "data-dark": isDark(root) });
     const other = language === "zh" ? ["English", "en"] : ["中文", "zh-CN"];
     const switcher = html("button", {
       type: "button", class: "s2s-language", lang: other[1], "data-key": "language",
       onclick: () => view.put({ language: language === "zh" ? "en" : "zh" }),
     }, other[0]);
-    const head = html("div", { class: "s2s-head" }, html("span", { class: "s2s-title" }, words.title), switcher);
+    const head = html("div", { class: "s2s-head" }, html("span", { class: "s2s-title" }, view.t("title")), switcher);
     root.replaceChildren(head);
     drawn = width();
     placed = root.clientWidth > 0;
@@ -220,7 +220,7 @@ function show({ model, el }, widget) {
       update = () => {};
       root.append(html("div", { class: "s2s-problem", role: "alert" }, model.get("problem")));
     } else {
-      root.append(html("div", { class: "s2s-how" }, words.how));
+      root.append(html("div", { class: "s2s-how" }, view.t("how")));
       update = widget.build(view);
       update();
     }

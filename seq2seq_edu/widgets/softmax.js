@@ -1,24 +1,13 @@
 // Softmax explorer: drag scores and temperature, see the weights.
 
 const SOFTMAX_WORDS = {
-  en: {
-    title: "Softmax explorer",
-    how: "Drag a score up or down, or Tab to it and use the arrow keys. What happens to the other weights?",
-    scores: "scores e", weights: "weights α", temperature: "temperature T",
-    score: (name, value) => `score of ${name}: ${value}`,
-    said: (name, score, weight, words) => `${name}: score ${score}, weight ${weight}; ${words} effective positions`,
-    entropy: "entropy H", effective: "effective positions exp(H)", of: (n) => ` of ${n}`, largest: "largest weight",
-    cold: "T → 0: the winner takes all", hot: "T → ∞: all alike", equal: "equal scores", shift: "add 1 to all scores", back: "start again",
-  },
-  zh: {
-    title: "Softmax 探索器",
-    how: "上下拖动一个得分，或用 Tab 选中后按方向键。其他权重会怎样变化？",
-    scores: "得分 e", weights: "权重 α", temperature: "温度 T",
-    score: (name, value) => `${name} 的得分：${value}`,
-    said: (name, score, weight, words) => `${name}：得分 ${score}，权重 ${weight}；有效位置数 ${words}`,
-    entropy: "熵 H", effective: "有效位置数 exp(H)", of: (n) => `（共 ${n} 个）`, largest: "最大权重",
-    cold: "T → 0：赢者通吃", hot: "T → ∞：一律平等", equal: "得分相等", shift: "所有得分加 1", back: "重新开始",
-  },
+  title: "Softmax explorer",
+  how: "Drag a score up or down, or Tab to it and use the arrow keys. What happens to the other weights?",
+  scores: "scores e", weights: "weights α", temperature: "temperature T", score: "score of {name}: {value}",
+  said: "{name}: score {score}, weight {weight}; {words} effective positions", entropy: "entropy H",
+  effective: "effective positions exp(H)", of: " of {n}", largest: "largest weight",
+  cold: "T → 0: the winner takes all", hot: "T → ∞: all alike", equal: "equal scores", shift: "add 1 to all scores",
+  back: "start again",
 };
 
 function buildSoftmax(view) {
@@ -50,7 +39,7 @@ function buildSoftmax(view) {
     scores[i] = round(clamp(score, -reach, reach));
     put({ scores });
     const weights = softmax(scores, get("temperature"));
-    view.say(t("said", labels[i], fixed(scores[i]), fixed(weights[i]), fixed(Math.exp(entropy(weights)), 1)));
+    view.say(t("said", { name: labels[i], score: fixed(scores[i]), weight: fixed(weights[i]), words: fixed(Math.exp(entropy(weights)), 1) }));
   };
   const parts = labels.map((label, i) => {
     const middle = { "text-anchor": "middle" };
@@ -98,14 +87,14 @@ function buildSoftmax(view) {
       const e = clamp(scores[i], -reach, reach);
       change(part.column, { y: Math.min(y(e), y(0)), height: Math.abs(y(e) - y(0)) });
       change(part.knob, { cy: y(e) });
-      change(part.handle, { "aria-valuenow": scores[i], "aria-label": t("score", labels[i], fixed(scores[i])) });
+      change(part.handle, { "aria-valuenow": scores[i], "aria-label": t("score", { name: labels[i], value: fixed(scores[i]) }) });
       change(part.score, { y: e < 0 ? y(e) + 20 : y(e) - 11 }, fixed(scores[i]));
       change(part.weight, { y: floor - weights[i] * low, height: weights[i] * low });
       change(part.value, { y: floor - weights[i] * low - 5 }, fixed(weights[i]));
     });
     temperature.put(Math.log10(get("temperature")));
     const H = entropy(weights);
-    [`${fixed(H)} nat`, fixed(Math.exp(H)) + t("of", n), fixed(Math.max(...weights))].forEach((text, k) => change(numbers[k][1], {}, text));
+    [`${fixed(H)} nat`, fixed(Math.exp(H)) + t("of", { n }), fixed(Math.max(...weights))].forEach((text, k) => change(numbers[k][1], {}, text));
   };
 }
 

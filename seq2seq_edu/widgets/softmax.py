@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from seq2seq_edu import equations, plots
-from seq2seq_edu.widgets.base import Numbers, Widget, default_labels, tokens
+from seq2seq_edu import equations
+from seq2seq_edu.widgets.base import Numbers, WeightsWidget, bar_rows, names, tokens
 
 
-class SoftmaxExplorer(Widget):
+class SoftmaxExplorer(WeightsWidget):
     r"""Turn scores into weights, by hand.
 
     .. math:: \alpha_i = \frac{\exp(e_i / T)}{\sum_j \exp(e_j / T)}
@@ -32,10 +31,7 @@ class SoftmaxExplorer(Widget):
 
     Examples
     --------
-    >>> explorer = SoftmaxExplorer([2.0, 0.0, 1.0], ["猫", "在", "哪里"])
-    >>> explorer.weights.round(2).tolist()
-    [0.67, 0.09, 0.24]
-    >>> explorer.temperature = 50.0
+    >>> explorer = SoftmaxExplorer([2.0, 0.0, 1.0], ["猫", "在", "哪里"], temperature=50.0)
     >>> round(explorer.effective_positions, 2)
     3.0
     >>> SoftmaxExplorer([2.0, float("nan")]).problem
@@ -59,8 +55,8 @@ class SoftmaxExplorer(Widget):
         temperature: float = 1.0,
         **state: object,
     ) -> None:
-        names = default_labels(np.size(scores)) if labels is None else list(labels)
-        super().__init__(scores=scores, labels=names, temperature=temperature, **state)
+        words = names("h", np.size(scores)) if labels is None else list(labels)
+        super().__init__(scores=scores, labels=words, temperature=temperature, **state)
 
     def check(self) -> None:
         """Raise ValueError if there is nothing to weigh, a label is missing, or T is not above 0."""
@@ -78,39 +74,25 @@ class SoftmaxExplorer(Widget):
     @property
     def weights(self) -> np.ndarray:
         """Return the weights that the widget shows, shape (n,)."""
-        self.right()
+        self.require_valid()
         return np.asarray(equations.softmax(np.array(self.scores), self.temperature))
 
-    @property
-    def entropy(self) -> float:
-        """Return the entropy of the weights, in nats."""
-        positive = self.weights[self.weights > 0]
-        return float(-(positive * np.log(positive)).sum())
-
-    @property
-    def effective_positions(self) -> float:
-        """Return exp(H): how many positions get a look, from 1 to n."""
-        return float(np.exp(self.entropy))
+    def _row(self) -> np.ndarray:
+        """Return the weights."""
+        return self.weights
 
     def figure(self) -> Figure:
         """Draw scores and weights as two rows of bars."""
-        width = float(np.clip(0.9 * len(self.labels) + 1, 3.6, 12))
-        figure, axes = plt.subplots(2, 1, figsize=(width, 4.2))
-        plots.bars(np.array(self.scores), self.labels, ylabel="score", ax=axes[0])
         title = f"T = {self.temperature:.2f}"
-        plots.bars(self.weights, self.labels, ylabel="weight", title=title, ax=axes[1])
-        return figure
+        return bar_rows(("score", self.scores, self.labels, ""), ("weight", self.weights, self.labels, title))
 
     def describe(self) -> str:
         """Say which position gets most, and how many get a look."""
-        best = self.labels[int(self.weights.argmax())]
-        most, effective = f"{self.weights.max():.2f}", f"{self.effective_positions:.1f}"
-        if self.language == "zh":
-            return (
-                f"得分与权重的柱状图，温度 {self.temperature:.2f}：{best} 的权重最大，为 {most}；"
-                f"有效位置数 {effective}。"
-            )
-        return (
-            f"Bars of scores and of their weights at temperature {self.temperature:.2f}: {best} has the "
-            f"largest weight, {most}; {effective} effective positions."
+        return self.say(
+            "Bars of scores and of their weights at temperature {temperature}: {best} has the largest "
+            "weight, {most}; {effective} effective positions.",
+            temperature=f"{self.temperature:.2f}",
+            best=self.labels[int(self.weights.argmax())],
+            most=f"{self.weights.max():.2f}",
+            effective=f"{self.effective_positions:.1f}",
         )

@@ -1,52 +1,25 @@
 // Decoder stepper: the stages of one decoder step, top to bottom in the order in which they are computed.
 
 const STEPPER_WORDS = {
-  en: {
-    title: "Decoder stepper",
-    how: "← → go through the stages of a step, ↑ ↓ from word to word. Before you go on, predict what comes next.",
-    order: "order", bahdanau: "Bahdanau: look, then update", luong: "Luong: update, then look",
-    back: "← back", on: "on →", before: "↑ word", after: "word ↓",
-    step: (t, m) => `t = ${t} of ${m}`, stages: "stages of this step", written: "written so far:",
-    source: "read", previous: "so far", scores: "scores", weights: "weights", context: "context", state: "new state",
-    attentional_state: "joined", probabilities: "next word",
-    number: (name, k, n, x) => `${name}, number ${k} of ${n}: ${x}`, at: (name, word, x) => `${name} of ${word}: ${x}`,
-    below: "below 0", above: "above 0: the stronger the colour, the further from 0", first: (k, n) => `the first ${k} of ${n} numbers`,
-    unknown: (words) => `The model has never seen ${words}; it reads <unk> there.`,
-    begin: ({ y }) => `Nothing is written yet: y₀ is ${y}. The first state s₀ comes from the end of the encoder.`,
-    said_previous: ({ y, t }) => `The last word was ${y}. The state s${sub(t - 1)} holds what the decoder knows after it.`,
-    said_scores: ({ asks, best, score }) => `The state ${asks} asks each source word: do I need you now? ${best} answers loudest, ${score}.`,
-    said_weights: ({ best, weight }) => `The softmax makes shares of the scores: they sum to 1, and ${best} gets ${weight}.`,
-    said_context: ({ best, weight }) => `The encoder states are averaged, ${weight} of it from ${best}. Compare the stripes with those of ${best}.`,
-    said_state: ({ early, t, y }) => early
-      ? `Update first: s${sub(t)} comes from s${sub(t - 1)} and ${y} alone. The source has not been looked at yet.`
-      : `The update takes the old state, the last word ${y} and the context. s${sub(t)} knows what was just seen.`,
-    said_attentional_state: () => "Only now state and context are joined: what the decoder was about to say, and what it has just seen.",
-    said_probabilities: ({ next, chance, end, t }) => `Every word of the vocabulary gets a probability. ${next} has the largest, ${chance}${
-      end ? ", and the sentence ends." : `; it is written, and s${sub(t)} goes on to the next step.`}`,
-  },
-  zh: {
-    title: "解码器步进演示",
-    how: "← → 在一步之内逐阶段前进，↑ ↓ 换到上一个或下一个词。前进之前，先预测下一阶段的结果。",
-    order: "顺序", bahdanau: "Bahdanau：先看，再更新", luong: "Luong：先更新，再看",
-    back: "← 后退", on: "前进 →", before: "↑ 词", after: "词 ↓",
-    step: (t, m) => `t = ${t}（共 ${m} 步）`, stages: "这一步的各阶段", written: "已写出：",
-    source: "已读", previous: "上一步", scores: "得分", weights: "权重", context: "上下文", state: "新状态",
-    attentional_state: "合并状态", probabilities: "下一个词",
-    number: (name, k, n, x) => `${name} 的第 ${k} 个数（共 ${n} 个）：${x}`, at: (name, word, x) => `${word} 的 ${name}：${x}`,
-    below: "小于 0", above: "大于 0：颜色越浓，离 0 越远", first: (k, n) => `${n} 个数中的前 ${k} 个`,
-    unknown: (words) => `模型从未见过 ${words}，在那里读到的是 <unk>。`,
-    begin: ({ y }) => `还没有写出任何词：y₀ 是 ${y}。初始状态 s₀ 来自编码器的最后状态。`,
-    said_previous: ({ y, t }) => `上一个词是 ${y}。状态 s${sub(t - 1)} 保存着解码器此刻所知的一切。`,
-    said_scores: ({ asks, best, score }) => `状态 ${asks} 问每个源词：现在需要你吗？${best} 的得分最高，为 ${score}。`,
-    said_weights: ({ best, weight }) => `softmax 把得分变成份额：总和为 1，${best} 得到 ${weight}。`,
-    said_context: ({ best, weight }) => `按权重对编码器状态求平均，其中 ${weight} 来自 ${best}。请与 ${best} 的条纹比较。`,
-    said_state: ({ early, t, y }) => early
-      ? `先更新：s${sub(t)} 只由 s${sub(t - 1)} 和 ${y} 得到，还没有看源句。`
-      : `更新用到旧状态、上一个词 ${y} 和上下文。s${sub(t)} 已经知道刚才看到了什么。`,
-    said_attentional_state: () => "直到现在才把状态与上下文合并：原来打算说的，加上刚刚看到的。",
-    said_probabilities: ({ next, chance, end, t }) => `词表中的每个词都得到一个概率。${next} 的概率最大，为 ${chance}${
-      end ? "，句子结束。" : `；写出它，s${sub(t)} 进入下一步。`}`,
-  },
+  title: "Decoder stepper",
+  how: "← → go through the stages of a step, ↑ ↓ from word to word. Before you go on, predict what comes next.",
+  order: "order", bahdanau: "Bahdanau: look, then update", luong: "Luong: update, then look", back: "← back",
+  on: "on →", before: "↑ word", after: "word ↓", step: "t = {t} of {m}", stages: "stages of this step",
+  written: "written so far:", source: "read", previous: "so far", scores: "scores", weights: "weights",
+  context: "context", state: "new state", attentional_state: "joined", probabilities: "next word",
+  number: "{name}, number {k} of {n}: {x}", at: "{name} of {word}: {x}", below: "below 0",
+  above: "above 0: the stronger the colour, the further from 0", first: "the first {k} of {n} numbers",
+  unknown: "The model has never seen {words}; it reads <unk> there.",
+  begin: "Nothing is written yet: y₀ is {y}. The first state s₀ comes from the end of the encoder.",
+  said_previous: "The last word was {y}. The state {old} holds what the decoder knows after it.",
+  said_scores: "The state {asks} asks each source word: do I need you now? {best} answers loudest, {score}.",
+  said_weights: "The softmax makes shares of the scores: they sum to 1, and {best} gets {weight}.",
+  said_context: "The encoder states are averaged, {weight} of it from {best}. Compare the stripes with those of {best}.",
+  said_state: "The update takes the old state, the last word {y} and the context. {state} knows what was just seen.",
+  said_state_early: "Update first: {state} comes from {old} and {y} alone. The source has not been looked at yet.",
+  said_attentional_state: "Only now state and context are joined: what the decoder was about to say, and what it has just seen.",
+  said_probabilities: "Every word of the vocabulary gets a probability. {next} has the largest, {chance}; it is written, and {state} goes on to the next step.",
+  said_end: "Every word of the vocabulary gets a probability. {next} has the largest, {chance}, and the sentence ends.",
 };
 
 const sub = (number) => [...String(number)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");
@@ -126,7 +99,7 @@ function strip(place, name, symbol, count, x, y, cell) {
   let numbers = [];
   const { t } = place.view;
   const group = readable(place, name, symbol, count, (i) => ({ x: x + i * cell, y, width: cell, height: 16 }),
-    (i) => t("number", symbol, i + 1, count, fixed(numbers[i] ?? 0, 3)));
+    (i) => t("number", { name: symbol, k: i + 1, n: count, x: fixed(numbers[i] ?? 0, 3) }));
   group.prepend(svg("rect", { x, y, width: count * cell, height: 16, fill: "var(--soft)", stroke: "var(--faint)" }), ...cells);
   const show = (vector) => {
     numbers = vector;
@@ -150,7 +123,7 @@ function columns(place, name, words, x, step, y, tall, [low, high], signed) {
   let numbers = [];
   const { t } = place.view;
   const group = readable(place, name, t(name), words.length, (i) => ({ x: x(i) - step / 2, y: y - 4, width: step, height: tall + 8 }),
-    (i) => t("at", signed ? "e" : "α", words[i], fixed(numbers[i] ?? 0, signed ? 3 : 4)));
+    (i) => t("at", { name: signed ? "e" : "α", word: words[i], x: fixed(numbers[i] ?? 0, signed ? 3 : 4) }));
   group.prepend(...bars, svg("line", { x1: x(0) - step / 2, x2: x(words.length - 1) + step / 2, y1: zero, y2: zero, stroke: "var(--grey)" }), ...values);
   const show = (now) => {
     numbers = now;
@@ -304,7 +277,7 @@ function buildStepper(view) {
   const legend = () => {
     const cut = [["state", made.states[0]], ["context", made.contexts[0]]].find(([name, row]) => (made.widths?.[name] ?? 0) > row.length);
     const box = (colour, text) => html("span", {}, html("span", { class: "s2s-swatch", style: `background:var(--${colour})` }), text);
-    return [box("blue", t("below")), box("orange", t("above")), cut && html("span", {}, t("first", cut[1].length, made.widths[cut[0]]))].filter(Boolean);
+    return [box("blue", t("below")), box("orange", t("above")), cut && html("span", {}, t("first", { k: cut[1].length, n: made.widths[cut[0]] }))].filter(Boolean);
   };
   const place = { view, id: `stepper-${(buildStepper.serial = (buildStepper.serial ?? 0) + 1)}`, read: (text) => note.replaceChildren(...(text ? [text] : legend())) };
   const { drawing, show } = drawStages(place, made, stages, (stage) => put({ stage }));
@@ -329,7 +302,7 @@ function buildStepper(view) {
   if (recordings.length > 1) {
     view.root.append(html("div", { class: "s2s-row" }, view.choice(t("order"), "order", recordings.map(({ order }) => [order, t(order)]), made.order, switchTo)));
   }
-  if (made.unknown?.length) view.root.append(html("div", { class: "s2s-warning" }, t("unknown", made.unknown.join(", "))));
+  if (made.unknown?.length) view.root.append(html("div", { class: "s2s-warning" }, t("unknown", { words: made.unknown.join(", ") })));
   view.root.append(body);
   place.read("");
   return () => {
@@ -339,13 +312,13 @@ function buildStepper(view) {
     formulaLine.replaceChildren(...formula(equation(made, stages[k], step)));
     change(saying, {}, text);
     change(panel, { "aria-label": t(stages[k]) });
-    change(count, {}, t("step", step, m));
+    change(count, {}, t("step", { t: step, m }));
     const ends = { back: step === 1 && k === 0, on: step === m && k === stages.length - 1, before: step === 1, after: step === m };
     for (const [name, end] of Object.entries(ends)) change(buttons[name], { "aria-disabled": end ? "true" : null });
     const done = stages[k] === "probabilities";
     paper.replaceChildren(html("span", { class: "s2s-grey" }, t("written")), ...made.target.slice(0, step - !done).map((token, j) =>
       html("span", { class: j === step - 1 ? "s2s-chip s2s-new" : "s2s-chip" }, token)), ...(done ? [] : [html("span", { class: "s2s-chip s2s-blank" }, "?")]));
-    if (view.kept.text !== undefined && view.kept.text !== text) view.say(`${t("step", step, m)}, ${t(stages[k])}. ${text}`);
+    if (view.kept.text !== undefined && view.kept.text !== text) view.say(`${t("step", { t: step, m })}, ${t(stages[k])}. ${text}`);
     view.kept.text = text;
   };
 }
@@ -356,9 +329,11 @@ function stepperSays(view, made, stage, step) {
   const early = made.order === "luong";
   const y = step > 1 ? made.target[step - 2] : "<bos>";
   if (stage === "previous" && step === 1) return view.t("begin", { y });
-  return view.t(`said_${stage}`, {
-    y, t: step, early, asks: `s${sub(early ? step : step - 1)}`, best: made.source[best], score: fixed(scores[best], 1),
-    weight: fixed(weights[best]), next: made.target[step - 1], chance: fixed(made.top[step - 1][0][1]), end: made.target[step - 1] === "<eos>",
+  const end = made.target[step - 1] === "<eos>";
+  const name = { state: early ? "said_state_early" : "said_state", probabilities: end ? "said_end" : "said_probabilities" }[stage];
+  return view.t(name ?? `said_${stage}`, {
+    y, old: `s${sub(step - 1)}`, state: `s${sub(step)}`, asks: `s${sub(early ? step : step - 1)}`, best: made.source[best],
+    score: fixed(scores[best], 1), weight: fixed(weights[best]), next: made.target[step - 1], chance: fixed(made.top[step - 1][0][1]),
   });
 }
 

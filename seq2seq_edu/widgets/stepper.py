@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 from traitlets import TraitError
 
-from seq2seq_edu import plots
-from seq2seq_edu.widgets.base import Widget
+from seq2seq_edu.widgets.base import Widget, bar_rows
 
 if TYPE_CHECKING:
     from seq2seq_edu.decoding import Translator
@@ -46,18 +44,7 @@ class Recordings(traitlets.List):  # type: ignore[type-arg]
 
 
 def check_recording(recording: Mapping[str, Any]) -> None:
-    """Refuse a recording that cannot be shown.
-
-    Parameters
-    ----------
-    recording : mapping
-        From :func:`seq2seq_edu.widgets.recording.record`.
-
-    Raises
-    ------
-    ValueError
-        If something is missing, a shape does not fit, or a number is not finite.
-    """
+    """Refuse a recording in which something is missing, of the wrong shape or not finite."""
     missing = [name for name in (*ROWS, "order", "source", "target", "top") if name not in recording]
     if missing or recording["order"] not in STAGES:
         raise ValueError(f"{', '.join(missing) or 'its order'} is not there: make it with DecoderStepper.of")
@@ -121,7 +108,6 @@ class DecoderStepper(Widget):
     """
 
     _module = "stepper"
-    _reason = ""
 
     recordings = Recordings(traitlets.Dict()).tag(sync=True)
     t = traitlets.Int(1).tag(sync=True)
@@ -145,22 +131,9 @@ class DecoderStepper(Widget):
     def of(
         cls, translators: Translator | Sequence[Translator], sentence: str, **options: Any
     ) -> DecoderStepper:
-        """Translate a sentence greedily and step through what happened.
+        """Translate greedily with one Seq2Seq, or with one of each order, and step through what happened.
 
-        Parameters
-        ----------
-        translators : Translator, or sequence of one or two
-            With a Seq2Seq; its attention decides the order (``decoder.attention.query_state``). Of two, one
-            asks with the previous state and one with the current state.
-        sentence : str
-            In the source language.
-        **options : object
-            As for the class: ``t``, ``stage``, ``order``, ``language``, ``size``.
-
-        Returns
-        -------
-        stepper : DecoderStepper
-            Where the sentence or a model does not fit, it shows why.
+        Where the sentence or a model does not fit, the widget shows why.
         """
         from seq2seq_edu.widgets.recording import record
 
@@ -168,10 +141,7 @@ class DecoderStepper(Widget):
         try:
             return cls([record(translator, sentence) for translator in several], **options)
         except ValueError as error:
-            stepper = cls([], **options)
-            stepper._reason = str(error)
-            stepper._look()
-            return stepper
+            return cls.refusing(error, [], **options)
 
     def check(self) -> None:
         """Raise ValueError if there is no recording, or no such order, step or stage."""
@@ -208,7 +178,7 @@ class DecoderStepper(Widget):
         They are s_{t-1}, e_t, alpha_t, c_t, s_t or the joined state (the first 48 numbers of a wider vector),
         or the probabilities of the five most probable next tokens.
         """
-        self.right()
+        self.require_valid()
         made, t = self.recording, self.t
         if self.stage == "probabilities":
             return np.array([chance for _, chance in made["top"][t - 1]])
@@ -220,46 +190,40 @@ class DecoderStepper(Widget):
     @property
     def likely(self) -> list[str]:
         """Return the five most probable next tokens, best first; the first one is written."""
-        self.right()
+        self.require_valid()
         return [token for token, _ in self.recording["top"][self.t - 1]]
 
     @property
     def written(self) -> list[str]:
         """Return the tokens that are on paper: y_t is, once its probability is known."""
-        self.right()
+        self.require_valid()
         return list(self.recording["target"][: self.t - (self.stage != "probabilities")])
 
     def figure(self) -> Figure:
         """Draw scores, weights and next tokens of the whole step as bars."""
         made, t = self.recording, self.t
-        words = made["source"]
-        width = float(np.clip(0.8 * len(words) + 1, 4.6, 12))
-        figure, axes = plt.subplots(3, 1, figsize=(width, 5.6))
-        title = f"t = {t} of {len(made['target'])}, {PEOPLE[self.order]}'s order"
-        plots.bars(np.array(made["scores"][t - 1]), words, ylabel="score", title=title, ax=axes[0])
-        plots.bars(np.array(made["weights"][t - 1]), words, ylabel="weight", ax=axes[1])
         likely, chances = zip(*made["top"][t - 1], strict=True)
-        plots.bars(np.array(chances), likely, ylabel="p", ax=axes[2])
-        if len(words) > 14:
-            for ax in axes[:2]:
-                ax.tick_params(axis="x", rotation=60)
-        return figure
+        title = f"t = {t} of {len(made['target'])}, {PEOPLE[self.order]}'s order"
+        return bar_rows(
+            ("score", made["scores"][t - 1], made["source"], title),
+            ("weight", made["weights"][t - 1], made["source"], ""),
+            ("p", chances, likely, ""),
+        )
 
     def describe(self) -> str:
         """Say where the decoder looks and what it writes."""
         made, t = self.recording, self.t
         weights = made["weights"][t - 1]
         most = int(np.argmax(weights))
-        word, weight = made["source"][most], f"{weights[most]:.2f}"
-        token, chance = made["target"][t - 1], f"{made['top'][t - 1][0][1]:.2f}"
-        before = " ".join(made["target"][: t - 1]) or "<bos>"
-        m = len(made["target"])
-        if self.language == "zh":
-            return (
-                f"解码的第 {t} 步（共 {m} 步，{PEOPLE[self.order]} 的顺序）：已写出 {before}；"
-                f"最关注 {word}，权重 {weight}；写出 {token}，概率 {chance}。"
-            )
-        return (
-            f"Step {t} of {m} of a decoder in {PEOPLE[self.order]}'s order: after {before} it looks most at "
-            f"{word}, weight {weight}, and writes {token}, probability {chance}."
+        return self.say(
+            "Step {t} of {m} of a decoder in {person}'s order: after {before} it looks most at {word}, "
+            "weight {weight}, and writes {token}, probability {chance}.",
+            t=t,
+            m=len(made["target"]),
+            person=PEOPLE[self.order],
+            before=" ".join(made["target"][: t - 1]) or "<bos>",
+            word=made["source"][most],
+            weight=f"{weights[most]:.2f}",
+            token=made["target"][t - 1],
+            chance=f"{made['top'][t - 1][0][1]:.2f}",
         )

@@ -218,7 +218,7 @@ def test_buttons_step_through_the_translation_and_round(browser: Any) -> None:
 
 
 def test_it_plays_only_when_asked_and_stops_at_the_end(browser: Any) -> None:
-    with playing(browser, explorer()) as play:
+    with playing(browser, explorer(), fresh=True) as play:
         play.page.clock.install()
         play.page.clock.run_for(10_000)
         assert chosen(play) == (-1, -1), "nothing moves by itself"
@@ -240,7 +240,7 @@ def test_it_plays_only_when_asked_and_stops_at_the_end(browser: Any) -> None:
 
 
 def test_nothing_glides_for_those_who_do_not_want_it(browser: Any) -> None:
-    with playing(browser, explorer()) as play:
+    with playing(browser, explorer(), fresh=True) as play:
         duration = "getComputedStyle(document.querySelector('.s2s-string')).transitionDuration"
         assert play.page.evaluate(duration) != "0s"
         play.page.emulate_media(reduced_motion="reduce")
@@ -249,7 +249,7 @@ def test_nothing_glides_for_those_who_do_not_want_it(browser: Any) -> None:
 
 def test_weights_that_do_not_add_up_are_shown_with_a_warning(browser: Any) -> None:
     made = AlignmentExplorer([[0.5, 0.5], [0.5, 0.4], [0.9, 0.9]], ["我", "", "跑了"], ["I", "ran"], t=1)
-    expected = "The weights of step 2 (∅) add up to 0.900, not to 1 (nor do those of 1 other step): was"
+    expected = "The weights of step 2 (∅) add up to 0.900, not to 1 (nor do those of 1 more): was"
     assert made.problem == "" and made.warning.startswith(expected) and made.warning in made.describe()
     with pytest.raises(ValueError, match="not to 1"):
         _ = made.entropy

@@ -410,7 +410,10 @@ def test_odd_input_is_explained_in_its_place(browser: Any) -> None:
     ("row", "words"),
     [
         ([0.5, 0.5, 0.5, 0, 0], "the weights of step 1 sum to 1.5, expected 1: divide them by their sum"),
-        ([1.5, -0.5, 0, 0, 0], "the weights of step 1 hold -0.5, expected none below 0: are these scores"),
+        (
+            [1.5, -0.5, 0, 0, 0],
+            "alignment runs from -0.5 to 1.5, expected weights in .0, 1.: are these scores",
+        ),
         ([0.5, 0.5], r"weights has shape \(1, 2\), expected \(1, 5\)"),
     ],
 )

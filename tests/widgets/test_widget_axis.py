@@ -17,42 +17,47 @@ AXES, MASKINGS, SENTENCES = (0, 1, 2), ("right", "none", "inverted", "after"), (
 EVERY = list(itertools.product(AXES, MASKINGS, SENTENCES))
 
 
-def shown(play: Play) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Read weights (B, m, n), sums (B, m) and the words beside them off the visible tables."""
-    script = """place => [...place.querySelectorAll('table')].filter(table => table.offsetParent).map(
-        table => [...table.tBodies[0].rows].map(row => [...row.cells].slice(1).map(
-            cell => cell.textContent || cell.ariaLabel)))"""
-    tables = play.place().evaluate(script)
-    weights = np.array([[[float(text) for text in row[:-1]] for row in table] for table in tables])
-    ends = [row[-1].split(" ", 1) for table in tables for row in table]
-    sums = np.array([float(end[0]) for end in ends]).reshape(weights.shape[:2])
-    return weights, sums, [end[1] for end in ends]
+SEEN = """place => {
+  const tables = [...place.querySelectorAll("table")].filter((table) => table.offsetParent);
+  const text = (cell) => cell.textContent || cell.ariaLabel;
+  const cells = (row) => [...row.cells].slice(1).map(text);
+  return {
+    tables: tables.map((table) => [...table.tBodies[0].rows].map(cells)),
+    probes: [...place.querySelectorAll(".s2s-probes b")].map((mark) => mark.textContent),
+    verdict: place.querySelector(".s2s-verdict").textContent,
+    text: place.textContent,
+  };
+}"""
+MEANING = {"✓ passes": True, "✗ fails": False, "? cannot tell": None}
 
 
-def probes(play: Play) -> list[bool | None]:
-    """Read what the probes say."""
-    meaning = {"✓ passes": True, "✗ fails": False, "? cannot tell": None}
-    return [meaning[text] for text in play.place().locator(".s2s-probes b").all_text_contents()]
-
-
-def verdict(play: Play) -> str:
-    """Read the one sentence, with its sign."""
-    return str(play.place().locator(".s2s-verdict").text_content())
+def agree(twin: AxisPicker, seen: dict[str, Any]) -> None:
+    """Assert that what is seen follows from the state of the Python widget."""
+    shown = np.array([[[float(text) for text in row[:-1]] for row in table] for table in seen["tables"]])
+    ends = [row[-1].split(" ", 1) for table in seen["tables"] for row in table]
+    sums, weights = twin.weights.sum(axis=2), twin.weights
+    np.testing.assert_allclose(shown, weights, atol=0.0051)
+    np.testing.assert_allclose([float(end[0]) for end in ends], sums.ravel(), atol=0.0051)
+    assert [end[1] for end in ends] == [
+        "✓ is 1" if good else "✗ not 1" for good in np.isclose(sums, 1).ravel()
+    ]
+    assert [MEANING[text] for text in seen["probes"]] == list(twin.probes.values())
+    sign, broken = seen["verdict"][0], False in twin.probes.values()
+    assert (sign == "✗") == broken, "say what is broken if a probe fails, and only then"
+    assert (sign == "✓") == (twin.axis == 2 and twin.masking == "right")
+    assert re.search("undefined|NaN", seen["text"]) is None
 
 
 def agrees(play: Play) -> AxisPicker:
     """Assert that what is shown follows from the state, and return the Python widget in that state."""
     twin: AxisPicker = play.twin()
-    weights, sums, words = shown(play)
-    np.testing.assert_allclose(weights, twin.weights, atol=0.0051)
-    np.testing.assert_allclose(sums, twin.weights.sum(axis=2), atol=0.0051)
-    right = np.isclose(twin.weights.sum(axis=2), 1).ravel()
-    assert words == ["✓ is 1" if good else "✗ not 1" for good in right]
-    assert probes(play) == list(twin.probes.values())
-    sign, broken = verdict(play)[0], False in twin.probes.values()
-    assert (sign == "✗") == broken, "say what is broken if a probe fails, and only then"
-    assert (sign == "✓") == (twin.axis == 2 and twin.masking == "right")
+    agree(twin, play.read(SEEN))
     return twin
+
+
+def verdict(play: Play) -> str:
+    """Read the one sentence, with its sign."""
+    return str(play.read(SEEN)["verdict"])
 
 
 def naive(scores: np.ndarray, mask: np.ndarray, axis: int, masking: str) -> np.ndarray:
@@ -81,14 +86,16 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_choice_agrees_with_python(browser: Any, case: str) -> None:
-    with playing(browser, AxisPicker(*CASES[case])) as play:
-        for axis, masking, sentences in EVERY:
-            play.put(axis=axis, masking=masking, sentences=sentences)
-            twin = agrees(play)
-            chosen = slice(0, twin.shown)
-            block = np.array(twin.scores)[chosen], np.array(twin.mask)[chosen]
-            np.testing.assert_allclose(twin.weights, naive(*block, axis, masking), atol=1e-12)
-            assert re.search("undefined|NaN", play.text()) is None
+    picker = AxisPicker(*CASES[case])
+    states = [dict(zip(("axis", "masking", "sentences"), choice, strict=True)) for choice in EVERY]
+    with playing(browser, picker) as play:
+        for state, seen in zip(states, play.tour(states, SEEN), strict=True):
+            for name, value in state.items():
+                setattr(picker, name, value)
+            agree(picker, seen)
+            scores, mask = np.array(picker.scores)[: picker.shown], np.array(picker.mask)[: picker.shown]
+            expected = naive(scores, mask, picker.axis, picker.masking)
+            np.testing.assert_allclose(picker.weights, expected, atol=1e-12)
 
 
 def test_the_right_choice_is_the_equation() -> None:
@@ -128,10 +135,10 @@ SAID = [
 
 
 def test_one_sentence_says_what_breaks(browser: Any) -> None:
+    states = [dict(zip(("axis", "masking", "sentences"), choice, strict=True)) for choice, _ in SAID]
     with playing(browser, AxisPicker()) as play:
-        for (axis, masking, sentences), words in SAID:
-            play.put(axis=axis, masking=masking, sentences=sentences)
-            assert verdict(play).startswith(words), verdict(play)
+        for (_, words), seen in zip(SAID, play.tour(states, SEEN), strict=True):
+            assert seen["verdict"].startswith(words), seen["verdict"]
 
 
 def test_other_sentences(browser: Any) -> None:
