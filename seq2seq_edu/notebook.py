@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import random
 import sys
 import textwrap
@@ -37,6 +38,7 @@ def start(seed: int = 0) -> None:
     random.seed(seed)
     np.random.seed(seed)
     np.set_printoptions(precision=3, suppress=True)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # PyTorch's profiler need not say that it starts
     torch = sys.modules.get("torch")  # importing it here would cost the NumPy chapters two seconds
     if torch is not None:
         torch.manual_seed(seed)

@@ -84,7 +84,7 @@ def heatmap(
     _label(ax, target_tokens, source_tokens, side)
     if values:
         _write(ax, weights)
-    else:
+    elif weights.any():  # a map of boxes alone needs no scale
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=18, pad=0.02, ticks=[0, 0.5, 1])
         bar.outline.set_linewidth(0.5)  # type: ignore[operator]
         bar.ax.tick_params(length=0)
