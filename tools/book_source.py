@@ -14,6 +14,8 @@ from book_landing import exercise_list, landing
 from book_links import Links, launch, write_if_new
 from book_pages import WORDS, Page, list_pages, question_of, read_notebook, site_map
 
+from seq2seq_edu.grading import handout
+
 HEADING = re.compile(r"^(## \S+ [\d.]+ · .+) · (★+ \S+) · (\d+ \S+)$", re.MULTILINE)  # of an exercise
 MARK = "".join(
     f'<rect x="{2 + 7 * column}" y="{2 + 7 * row}" width="6" height="6" rx="1.2"'
@@ -64,7 +66,9 @@ class Source:
                 write_if_new(out / "download" / page.file, (self.root / page.place).read_bytes())
             checks = self._checks(page)
             if checks:
-                files = {page.original: self.root / page.place, f"exercises/checks/{checks.name}": checks}
+                notebook = (self.root / page.place).read_bytes()
+                visible = handout.student_checks(checks).encode()
+                files = {page.original: notebook, f"exercises/checks/{checks.name}": visible}
                 write_if_new(out / "download" / f"{page.name}.zip", zipped(files))
 
     def _put(self, file: str, content: str | bytes) -> None:
@@ -125,7 +129,7 @@ class Source:
         return "\n".join([text, *(toctree(entries, self.words[name]) for name, entries in trees.items())])
 
     def _checks(self, page: Page) -> Path | None:
-        path = self.root / "exercises" / "checks" / f"{posixpath.basename(page.name)}.py"
+        path = self.root / "solutions" / "checks" / f"{posixpath.basename(page.name)}.py"
         return path if page.part == "exercises" and path.is_file() else None
 
     def _facts(self, others: list[str], widgets: tuple[str, str] | None) -> dict[str, Any]:
@@ -165,10 +169,10 @@ def toctree(entries: list[str], caption: str = "") -> str:
     return "\n".join([*head, "", *entries, "```", ""])
 
 
-def zipped(files: dict[str, Path]) -> bytes:
+def zipped(files: dict[str, bytes]) -> bytes:
     """Return a zip file of some files under the names given; the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes())
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Write exercises/ from solutions/: the notebooks without answers, the checks without the hidden ones.
+"""Write exercises/ from solutions/: the notebooks without answers.
 
 Usage: python tools/make_exercises.py
 
@@ -56,16 +56,19 @@ def main() -> int:
     argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     out = ROOT / "exercises"
     try:
-        written = handout.write(ROOT / "solutions", out)
+        texts = handout.notebooks(ROOT / "solutions")
     except (ValueError, ModuleNotFoundError) as error:
         print(f"make_exercises: {error}", file=sys.stderr)
         return 1
-    for path in {*out.glob("*.ipynb"), *out.glob("checks/*.py")} - {*written}:
-        path.unlink()
-        print(f"removed  {path.relative_to(ROOT)}: it has no solution")
+    for name, text in texts.items():
+        write_whole(out / name, text.encode())
+    for path in out.glob("*.ipynb"):
+        if path.name not in texts:
+            path.unlink()
+            print(f"removed  {path.relative_to(ROOT)}: it has no solution")
     for path in sorted((ROOT / "solutions" / "checks").glob("*.py")):
         refresh_chapter(load(path))
-    print(f"written  {len(written)} files in {out.relative_to(ROOT)}")
+    print(f"written  {len(texts)} notebooks in {out.relative_to(ROOT)}")
     return 0
 
 

@@ -12,31 +12,7 @@ LONGEST = 300  # characters of a message of somebody's error
 
 
 def answer(request: Request, namespace: dict[str, Any], objects: dict[int, Any]) -> Reply:
-    """Do what a check asks for with the names of a notebook.
-
-    Parameters
-    ----------
-    request : dict
-        `do`: "call" (a function), "new" (make an object) or "method" (of an object), with `name`, `args`,
-        `kwargs`, and for a method the `handle` of the object.
-    namespace : dict from name to object
-        What the notebook has defined.
-    objects : dict from number to object
-        What `new` made so far; it grows here.
-
-    Returns
-    -------
-    reply : dict
-        `value`, plain data; or `error` ("missing", "unanswered", "raised" or "not plain") with `type` and
-        `message`.
-
-    Examples
-    --------
-    >>> answer({"do": "call", "name": "double", "args": (4,)}, {"double": lambda x: 2 * x}, {})
-    {'value': 8}
-    >>> answer({"do": "call", "name": "half", "args": (4,)}, {}, {})["error"]
-    'missing'
-    """
+    """Do what a check asks for with the names of a notebook."""
     try:
         return {"value": _plain(_do(request, namespace, objects))}
     except _Missing as error:
@@ -80,25 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 def describe(kind: str, error: BaseException) -> Reply:
-    """Return an error as plain data, whatever its own methods do.
-
-    Parameters
-    ----------
-    kind : str
-        Such as "raised".
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    reply : dict
-        `error` (the kind), `type` and a `message` of at most 300 characters.
-
-    Examples
-    --------
-    >>> describe("raised", ValueError("too short"))
-    {'error': 'raised', 'type': 'ValueError', 'message': 'too short'}
-    """
+    """Return an error as plain data, whatever its own methods do."""
     try:
         message = str(error)[:LONGEST]
     except BaseException:

@@ -36,24 +36,7 @@ class Grading:
 
 
 def shard_of(student: str, count: int) -> int:
-    """Return which of so many machines grades a student, from 1: it depends on the name alone.
-
-    Parameters
-    ----------
-    student : str
-        Name.
-    count : int
-        How many machines there are.
-
-    Returns
-    -------
-    shard : int
-
-    Examples
-    --------
-    >>> shard_of("zhang-san", 3)
-    1
-    """
+    """Return which of so many machines grades a student, from 1: it depends on the name alone."""
     return int(hashlib.sha256(student.encode()).hexdigest(), 16) % count + 1
 
 
@@ -65,33 +48,7 @@ def grade_class(
     shard: tuple[int, int] = (1, 1),
     by_hand: Path | None = None,
 ) -> list[Row]:
-    """Grade submissions into `grades.csv` and `feedback/`; rows that are there and still hold are kept.
-
-    Parameters
-    ----------
-    grading : Grading
-        What is graded, how, and where to.
-    submissions : sequence of Submission
-        Of the whole class.
-    jobs : int
-        How many are graded at once: threads, since each only waits for a process of its own.
-    shard : (int, int)
-        Which part of the class, of how many.
-    by_hand : Path, optional
-        CSV of points that the instructor gave; they stay in the table until others come.
-
-    Returns
-    -------
-    rows : list of dict from column to text
-        In order of names.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds another table, or `by_hand` has wrong lines.
-    OSError
-        If the results cannot be written.
-    """
+    """Grade submissions into `grades.csv` and `feedback/`; rows that are there and still hold are kept."""
     columns, file = gradebook.columns_of(grading.chapter), grading.out / GRADES
     mine = [one for one in submissions if shard_of(one.student, shard[1]) == shard[0]]
     everybody = [one.student for one in submissions]
@@ -203,27 +160,7 @@ def _fill(out: Path, row: Row, given: Given) -> Row:
 
 
 def merge(folders: Sequence[Path], out: Path, by_hand: Path | None = None) -> list[Row]:
-    """Put the shards of a class together, or points given by hand into a table that is there.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        What `grade_class` wrote: all shards, or the one folder of the whole class.
-    out : Path
-        Where `grades.csv` and `feedback/` go; it may be the one folder.
-    by_hand : Path, optional
-        CSV of points that the instructor gave.
-
-    Returns
-    -------
-    rows : list of dict from column to text
-        In order of names: the table that one machine would have written.
-
-    Raises
-    ------
-    ValueError
-        If the tables do not belong together, a shard is missing, or `by_hand` has wrong lines.
-    """
+    """Put the shards of a class together, or points given by hand into a table that is there."""
     shards = sorted(_shard_there(folder) for folder in folders)
     if shards != sorted(f"{k}/{len(folders)}" for k in range(1, len(folders) + 1)):
         raise ValueError(f"these are the shards {', '.join(shards)}: name all of one class, each once")

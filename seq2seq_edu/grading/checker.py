@@ -9,6 +9,7 @@ from pathlib import Path
 from seq2seq_edu.grading.questions import Chapter, Question, load, local, run
 
 BARS = {"passed": "PASS", "failed": "NOT YET", "unanswered": "not answered yet", "": "not tried yet"}
+SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions" / "checks"
 GRADING = "SEQ2SEQ_EDU_GRADING"  # set where a notebook is graded: there the judge runs the checks
 NBGRADER = "NBGRADER_EXECUTION"  # set by nbgrader, which takes a cell that raises nothing for right
 
@@ -42,8 +43,10 @@ class Checker:
             return
         chapter, question = self._find(id)
         given, unseen = chapter.given(question.id), 0 if full else chapter.unseen.get(question.id, 0)
+        if full and not SOLUTIONS.is_dir():
+            raise ValueError("there is no folder `solutions` here: only the visible checks can be run")
         if full:
-            question = self._chapter(_solutions() / f"{chapter.slug}.py").questions[question.id]
+            question = load(SOLUTIONS / f"{chapter.slug}.py").questions[question.id]
         outcomes = list(run(question, local(sys._getframe(1).f_globals), given=given))
         wrong = [outcome for outcome in outcomes if not outcome.passed]
         if not wrong:
@@ -115,25 +118,16 @@ class Checker:
     def _chapter(self, path: Path) -> Chapter:
         """Return the chapter of a file, read once."""
         if path not in self._chapters:
-            self._chapters[path] = load(path)
+            self._chapters[path] = load(path, hidden=path.parent == Path.cwd() / "checks")
         return self._chapters[path]
 
 
 def _folder() -> Path:
-    """Return the folder of the checks: beside the notebook, else in the project."""
-    here, project = Path.cwd(), Path(__file__).resolve().parents[2]
-    for folder in (here / "checks", here / "exercises" / "checks", project / "exercises" / "checks"):
+    """Return the folder of the checks: that of a class beside the notebook, else the project's."""
+    for folder in (Path.cwd() / "checks", SOLUTIONS):
         if folder.is_dir():
             return folder
-    raise ValueError("there is no folder `checks`: start Jupyter in the folder `exercises`")
-
-
-def _solutions() -> Path:
-    """Return the folder of all checks, the hidden ones too."""
-    folder = Path(__file__).resolve().parents[2] / "solutions" / "checks"
-    if not folder.is_dir():
-        raise ValueError("there is no folder `solutions` here: without it only the visible checks can be run")
-    return folder
+    raise ValueError("there is no folder `checks` beside this notebook: copy it from where the notebook came")
 
 
 check = Checker()

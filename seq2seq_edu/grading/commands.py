@@ -21,13 +21,7 @@ CHECKS = Path(__file__).resolve().parents[2] / "solutions" / "checks"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Describe the commands.
-
-    Parameters
-    ----------
-    commands : what ``ArgumentParser.add_subparsers`` returns
-        It gets three more.
-    """
+    """Describe the commands."""
     write = commands.add_parser("exercises", help="write the edition of a class, with numbers of its own")
     add = write.add_argument
     add("--seed", required=True, help="any text, best kept private: what the numbers are drawn from")

@@ -25,38 +25,13 @@ def _by_hand_column(question: Question) -> str:
 
 
 def by_hand_columns(columns: Sequence[str]) -> dict[str, tuple[str, float]]:
-    """Return what is marked by hand.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Of a `grades.csv`.
-
-    Returns
-    -------
-    columns : dict from question id to (column, most points)
-
-    Examples
-    --------
-    >>> by_hand_columns(["student", "3.1", "3.5 by hand (of 4)", "total"])
-    {'3.5': ('3.5 by hand (of 4)', 4.0)}
-    """
+    """Return what is marked by hand."""
     found = [re.fullmatch(r"(.+) by hand \(of (.+)\)", column) for column in columns]
     return {match[1]: (match[0], float(match[2])) for match in found if match}
 
 
 def columns_of(chapter: Chapter) -> list[str]:
-    """Return the columns of `grades.csv`.
-
-    Parameters
-    ----------
-    chapter : Chapter
-        What is graded.
-
-    Returns
-    -------
-    columns : list of str
-    """
+    """Return the columns of `grades.csv`."""
     questions = chapter.questions.values()
     checked = [question.id for question in questions if question.checks]
     return [
@@ -68,25 +43,7 @@ def columns_of(chapter: Chapter) -> list[str]:
 
 
 def row_of(student: str, result: Result, chapter: Chapter, seed: str, version: str, note: str = "") -> Row:
-    """Return the row of one submission; where no check has run there are no points, rather than 0.
-
-    Parameters
-    ----------
-    student : str
-        Whose it is.
-    result : Result
-        What the judge found.
-    chapter : Chapter
-        What is graded.
-    seed, version : str
-        What the inputs were drawn from, and which checks these are.
-    note : str
-        Put before the notes of the judge.
-
-    Returns
-    -------
-    row : dict from column to text
-    """
+    """Return the row of one submission; where no check has run there are no points, rather than 0."""
     row = dict.fromkeys(columns_of(chapter), "")
     row.update({id: f"{earned(outcomes):g}" for id, outcomes in outcomes_of(result).items() if id in row})
     row |= {"student": student, "maximum": f"{most_points(chapter):g}", "status": result.status}
@@ -97,33 +54,13 @@ def row_of(student: str, result: Result, chapter: Chapter, seed: str, version: s
 
 
 def outcomes_of(result: Result) -> dict[str, list[Outcome]]:
-    """Return what the checks found, or nothing if the notebook was gone before the first of them.
-
-    Parameters
-    ----------
-    result : Result
-        What the judge found.
-
-    Returns
-    -------
-    outcomes : dict from question id to list of Outcome
-    """
+    """Return what the checks found, or nothing if the notebook was gone before the first of them."""
     kinds = {outcome.kind for outcomes in result.outcomes.values() for outcome in outcomes}
     return result.outcomes if result.status == "graded" or kinds - {"gone"} else {}
 
 
 def most_points(chapter: Chapter) -> float:
-    """Return all points of a chapter, those given by hand too.
-
-    Parameters
-    ----------
-    chapter : Chapter
-        What is graded.
-
-    Returns
-    -------
-    points : float
-    """
+    """Return all points of a chapter, those given by hand too."""
     return sum(question.points + question.by_hand for question in chapter.questions.values())
 
 
@@ -135,41 +72,12 @@ def _with_total(row: Row) -> Row:
 
 
 def cell(text: str) -> str:
-    """Return a text as it stands in a table: what could be a formula gets an apostrophe.
-
-    Parameters
-    ----------
-    text : str
-        Of anybody.
-
-    Returns
-    -------
-    text : str
-
-    Examples
-    --------
-    >>> cell("=1+1"), cell("1+1")
-    ("'=1+1", '1+1')
-    """
+    """Return a text as it stands in a table: what could be a formula gets an apostrophe."""
     return f"'{text}" if text.startswith("'") or text.lstrip().startswith(FORMULA) else text
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> str:
-    """Return rows as CSV, one line each, every cell in quotes (some spreadsheets cut at semicolons).
-
-    Parameters
-    ----------
-    columns : sequence of str
-        In order.
-    rows : sequence of dict
-        In order.
-    header : bool
-        Whether the columns are named first.
-
-    Returns
-    -------
-    text : str
-    """
+    """Return rows as CSV, one line each, every cell in quotes (some spreadsheets cut at semicolons)."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([list(columns)] if header else [])
@@ -178,23 +86,7 @@ def table(columns: Sequence[str], rows: Sequence[Row], header: bool = True) -> s
 
 
 def read_grades(path: Path) -> tuple[list[str], list[Row]]:
-    """Read a table back; a last line that was not finished when the computer stopped is left out.
-
-    Parameters
-    ----------
-    path : Path
-        A `grades.csv`.
-
-    Returns
-    -------
-    columns : list of str
-    rows : list of dict from column to text
-
-    Raises
-    ------
-    ValueError
-        If it is no such table.
-    """
+    """Read a table back; a last line that was not finished when the computer stopped is left out."""
     whole = path.read_text(encoding="utf-8-sig", errors="replace").rpartition("\n")[0]
     lines = list(csv.reader(io.StringIO(whole)))
     columns = lines[0] if lines else []
@@ -205,27 +97,7 @@ def read_grades(path: Path) -> tuple[list[str], list[Row]]:
 
 
 def read_by_hand(path: Path, columns: Sequence[str], students: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Read the points that an instructor gave: a CSV file with the columns student, question and points.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    columns : sequence of str
-        Of the table that they belong to.
-    students : iterable of str
-        Who may be named.
-
-    Returns
-    -------
-    points : dict from (student, column) to text
-
-    Raises
-    ------
-    ValueError
-        If a line names nobody of the class, a question not marked by hand, impossible points, or a question
-        twice; the message says which lines, and what would be right.
-    """
+    """Read the points that an instructor gave: a CSV file with the columns student, question and points."""
     questions, known = by_hand_columns(columns), set(students)
     given: dict[tuple[str, str], str] = {}
     wrong = []
@@ -257,17 +129,7 @@ def _number(text: str) -> float:
 
 
 def by_hand_points(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """Return the points in a table that an instructor gave, as `read_by_hand` does.
-
-    Parameters
-    ----------
-    rows : iterable of dict from column to text
-        Of a table.
-
-    Returns
-    -------
-    points : dict from (student, column) to text
-    """
+    """Return the points in a table that an instructor gave, as `read_by_hand` does."""
     return {
         (row["student"], column): row[column]
         for row in rows
@@ -277,18 +139,6 @@ def by_hand_points(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 
 
 def with_by_hand(row: Row, given: Mapping[tuple[str, str], str]) -> Row:
-    """Return a row with the points that an instructor gave, and their sum with the others.
-
-    Parameters
-    ----------
-    row : dict from column to text
-        Of a student.
-    given : mapping from (student, column) to text
-        From `read_by_hand`.
-
-    Returns
-    -------
-    row : dict from column to text
-    """
+    """Return a row with the points that an instructor gave, and their sum with the others."""
     columns = [column for column, _ in by_hand_columns(list(row)).values()]
     return _with_total(row | {column: given.get((row["student"], column), row[column]) for column in columns})

@@ -5,28 +5,22 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seq2seq_edu.files import write_whole
-from seq2seq_edu.grading.questions import edition_name, load
+from seq2seq_edu.grading.questions import cut_hidden, edition_name, load
 
-HIDDEN = re.compile(r"\n*^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$\n*", re.MULTILINE | re.DOTALL)
 GIVEN = re.compile(r"# given, exercise (\d+\.\d+)\n")
-STEPS = (
-    "LockCells",
-    "ClearSolutions",
-    "ClearOutput",
-    "CheckCellMetadata",
-    "ComputeChecksums",
-    "ClearHiddenTests",
-    "ClearMarkScheme",
-    "ComputeChecksums",
-)  # the order of nbgrader's own command
+STEPS = (  # the order of nbgrader's own command
+    "LockCells ClearSolutions ClearOutput CheckCellMetadata ComputeChecksums "
+    "ClearHiddenTests ClearMarkScheme ComputeChecksums"
+).split()
 
 
 def write(solutions: Path, out: Path, edition: str = "0") -> list[Path]:
-    """Write the students' notebooks and checks of all chapters, or of one edition for a class.
+    """Write what a class gets: the notebooks of its edition, and beside them their visible checks.
 
     Parameters
     ----------
@@ -41,57 +35,37 @@ def write(solutions: Path, out: Path, edition: str = "0") -> list[Path]:
     -------
     written : list of Path
         The files, in order; the same bytes whenever the solutions are the same.
-
-    Raises
-    ------
-    ValueError
-        If there are no solutions, or a notebook and its checks do not fit.
-    ModuleNotFoundError
-        If nbgrader is not installed.
     """
-    notebooks = sorted(solutions.glob("[0-9][0-9]_*.ipynb"))
-    if not notebooks:
-        raise ValueError(
-            f"no notebooks NN_slug.ipynb in {solutions.name}: name the folder `solutions` of the project"
-        )
-    texts: dict[Path, str] = {}
-    for path in notebooks:
-        source = solutions / "checks" / f"{path.stem}.py"
-        chapter = load(source)
+    texts = notebooks(solutions, edition)
+    checks = {f"checks/{path.stem}.py": solutions / "checks" / f"{path.stem}.py" for path in map(Path, texts)}
+    texts |= {name: student_checks(path, edition) for name, path in checks.items()}
+    for name, text in texts.items():
+        write_whole(out / name, text.encode())
+    return [out / name for name in texts]
+
+
+def notebooks(solutions: Path, edition: str = "0") -> dict[str, str]:
+    """Return the students' notebooks of all chapters, by file name."""
+    texts = {}
+    for path in sorted(solutions.glob("[0-9][0-9]_*.ipynb")):
+        chapter = load(solutions / "checks" / f"{path.stem}.py")
         constants = {id: chapter.given(id, edition) for id in chapter.questions}
-        texts[out / path.name] = student_notebook(path.read_text(encoding="utf-8"), constants, edition)
-        checks = student_checks(source.read_text(encoding="utf-8"), constants, edition)
-        unseen = {id: sum(check.hidden for check in q.checks) for id, q in chapter.questions.items()}
-        texts[out / "checks" / source.name] = f"{checks}\nchapter.unseen = {{{_items(unseen)}}}\n"
-    for path, text in texts.items():
-        write_whole(path, text.encode())
-    return [*texts]
+        texts[path.name] = student_notebook(path.read_text(encoding="utf-8"), constants, edition)
+    if not texts:
+        raise ValueError(f"no notebooks NN_slug.ipynb in {solutions.name}: name the project's `solutions`")
+    return texts
+
+
+def student_checks(path: Path, edition: str = "0") -> str:
+    """Return a file of checks without the hidden ones; of an edition it has the constants, not the text."""
+    chapter, left = load(path), load(path, hidden=False)
+    text = re.sub(r"\n{4,}", "\n\n\n", cut_hidden(path.read_text(encoding="utf-8"))).rstrip()
+    constants = {id: chapter.given(id, edition) for id in chapter.questions if chapter.given(id)}
+    return f"{text}\n\nchapter.unseen = {_dict(left.unseen)}\nchapter.edition = {_dict(constants)}\n"
 
 
 def student_notebook(text: str, constants: dict[str, dict[str, Any]], edition: str = "0") -> str:
-    """Return a solution notebook without answers and outputs, with the constants of an edition.
-
-    Parameters
-    ----------
-    text : str
-        The solution notebook, as JSON.
-    constants : dict from question to dict from name to value
-        What the cells `# given, exercise 3.2` print.
-    edition : str
-        Its fingerprint goes into the notebook's metadata.
-
-    Returns
-    -------
-    text : str
-        The student's notebook, as JSON.
-
-    Raises
-    ------
-    ValueError
-        If constants have no cell, or a cell no constants.
-    ModuleNotFoundError
-        If nbgrader is not installed.
-    """
+    """Return a solution notebook without answers and outputs, with the constants of an edition."""
     import nbformat
 
     with warnings.catch_warnings():
@@ -125,76 +99,15 @@ def _cut(notebook: Any) -> Any:
     return notebook
 
 
-def _items(values: dict[str, Any]) -> str:
-    """Write the items of a dict, a line each."""
-    lines = [f"    {json.dumps(name)}: {value!r},\n" for name, value in values.items()]
-    return "\n" + "".join(lines) if lines else ""
+def _dict(values: Mapping[str, Any]) -> str:
+    """Write a dict, an item a line."""
+    return "{\n" + "".join(f"    {json.dumps(name)}: {value!r},\n" for name, value in values.items()) + "}"
 
 
 def given_cell(id: str, constants: dict[str, Any]) -> str:
-    """Return the source of a cell that prints a question's constants.
-
-    Parameters
-    ----------
-    id : str
-        Number of the question.
-    constants : dict from name to value
-        Plain Python values.
-
-    Returns
-    -------
-    source : str
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-
-    Examples
-    --------
-    >>> print(given_cell("3.2", {"scores": [1.0, -2.0], "T": 0.5}))
-    # given, exercise 3.2
-    scores = [1.0, -2.0]
-    T = 0.5
-    """
+    """Return the source of a cell that prints a question's constants."""
     if not constants:
         raise ValueError(f"exercise {id} has a cell of given constants, and its question declares none")
     return "\n".join(
         [f"# given, exercise {id}", *(f"{name} = {value!r}" for name, value in constants.items())]
     )
-
-
-def student_checks(source: str, constants: dict[str, dict[str, Any]], edition: str = "0") -> str:
-    """Return a file of checks without the hidden ones; a class edition carries its constants.
-
-    Parameters
-    ----------
-    source : str
-        The Python source of all checks.
-    constants : dict from question to dict from name to value
-        Those of the edition.
-    edition : str
-        "0" computes the constants from the questions; for others they are written down, and the text of the
-        edition, from which hidden inputs might be guessed, is not.
-
-    Returns
-    -------
-    source : str
-
-    Raises
-    ------
-    ValueError
-        If a mark of a hidden part has no partner: half of it would reach the students.
-
-    Examples
-    --------
-    >>> student_checks("a = 1\\n\\n\\n### BEGIN HIDDEN TESTS\\nb = 2\\n\\n\\n### END HIDDEN TESTS\\n", {})
-    'a = 1\\n'
-    """
-    text = HIDDEN.sub("\n\n\n", source).rstrip("\n") + "\n"
-    if "HIDDEN TESTS" in text:
-        raise ValueError("### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS go in pairs: one stands alone")
-    if edition == "0":
-        return text
-    printed = {id: values for id, values in constants.items() if values}
-    return f"{text}\nchapter.edition = {{{_items(printed)}}}\n"

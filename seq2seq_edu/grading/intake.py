@@ -45,22 +45,7 @@ class Submission:
 
 
 def printable(text: str) -> str:
-    r"""Return the text in one form of Unicode, on one line, with what cannot be seen spelt out.
-
-    Parameters
-    ----------
-    text : str
-        Such as the name of a folder.
-
-    Returns
-    -------
-    text : str
-
-    Examples
-    --------
-    >>> printable("张三"), printable("two\nlines"), printable("a\udc80")
-    ('张三', 'two\\nlines', 'a\\udc80')
-    """
+    """Return the text in one form of Unicode, on one line, with what cannot be seen spelt out."""
     return "".join(
         c if c.isprintable() or unicodedata.category(c) == "Zs" else c.encode("unicode_escape").decode()
         for c in unicodedata.normalize("NFC", text)
@@ -68,28 +53,7 @@ def printable(text: str) -> str:
 
 
 def read_submissions(folder: Path, slug: str, class_list: Path | None = None) -> list[Submission]:
-    """Return what each student handed in, in order of names.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds `zhang-san/03_attention_weights.ipynb`, `03_attention_weights_zhang-san.ipynb`,
-        `zhang-san.ipynb` or `zhang-san.zip`; hidden files in it are passed over, all others are somebody's.
-    slug : str
-        Name of the notebook, such as "03_attention_weights".
-    class_list : Path, optional
-        CSV with a column `student`: who should have handed something in.
-
-    Returns
-    -------
-    submissions : list of Submission
-        One for each student, those of the class list who handed in nothing too.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder, or the class list cannot be read.
-    """
+    """Return what each student handed in, in order of names."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the folder that holds the submissions")
     found: dict[str, list[Path]] = {}
@@ -174,24 +138,7 @@ def _some(names: Iterator[str] | Sequence[str] | dict[str, str]) -> str:
 
 @contextmanager
 def opened(submission: Submission, slug: str) -> Iterator[Path]:
-    """Give the notebook of a submission; one out of a zip file lies in a private folder until the end.
-
-    Parameters
-    ----------
-    submission : Submission
-        From `read_submissions`.
-    slug : str
-        Name of the notebook.
-
-    Yields
-    ------
-    notebook : Path
-
-    Raises
-    ------
-    Problem
-        If there is none.
-    """
+    """Give the notebook of a submission; one out of a zip file lies in a private folder until the end."""
     if submission.file is None:
         raise submission.problem or Problem("missing", "nothing was handed in")
     if submission.file.suffix.lower() != ".zip":
@@ -230,25 +177,7 @@ def _unpack(path: Path, slug: str) -> bytes:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file that an instructor wrote.
-
-    Parameters
-    ----------
-    path : Path
-        The file, in UTF-8.
-    columns : sequence of str
-        What it must have.
-
-    Returns
-    -------
-    rows : list of (int, dict from column to text)
-        Each with the number of its line.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, with the cure.
-    """
+    """Read a CSV file that an instructor wrote."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")

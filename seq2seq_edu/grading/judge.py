@@ -76,28 +76,7 @@ def grade(
     given: Mapping[str, Mapping[str, Any]] | None = None,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
 ) -> Result:
-    """Grade one notebook.
-
-    Parameters
-    ----------
-    notebook : Path
-        Anybody's file.
-    chapter : Chapter
-        Its questions and checks.
-    sandbox : Sandbox
-        The walls, as `sandbox.choose` found them.
-    seed : str
-        Decides the inputs of the checks.
-    given : mapping from question to its constants, optional
-        Those of the class edition; by default those of the book.
-    limits : Limits
-        Of time and memory.
-
-    Returns
-    -------
-    result : Result
-        There is one for everything, with a reason for every point that is not given.
-    """
+    """Grade one notebook."""
     began = time.monotonic()
     given = {id: chapter.given(id) for id in chapter.questions} if given is None else given
     session = _Session(sandbox, chapter, given, limits, began + limits.submission)

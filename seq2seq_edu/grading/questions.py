@@ -7,7 +7,8 @@ A chapter's checks are a file `checks/NN_slug.py` that makes a `Chapter` called 
 from __future__ import annotations
 
 import hashlib
-import runpy
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import Reply, Request, answer
 
 KINDS = ("predict", "build", "repair", "experiment", "explain")
+HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$", re.MULTILINE | re.DOTALL)
+CHECK = re.compile(r"^@(\w+)\.check\(", re.MULTILINE)
 Ask = Callable[[Request], Reply]
 
 
@@ -45,42 +48,29 @@ class StudentError(Exception):
 class Student:
     """A notebook, as a check sees it: `s.softmax(x)` calls its function, `s.new.Decoder(5)` makes an object.
 
-    Parameters
-    ----------
-    ask : function from request to reply
-        How the notebook is reached.
-    rng : numpy.random.Generator
-        What a check draws its inputs from.
-    given : mapping from name to value, optional
-        The constants printed in the question.
+    `s.rng` is what a check draws its inputs from, `s.given` are the constants printed in the question.
     """
 
     def __init__(self, ask: Ask, rng: np.random.Generator, given: Mapping[str, Any] | None = None) -> None:
         self._ask, self.rng, self.given = ask, rng, dict(given or {})
-        self.new = _Maker(ask)
+        self.new = _Classes(ask)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a function that calls the notebook's function of that name."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: _value(self._ask, {"do": "call", "name": name}, args, kwargs)
+        return _remote_call(self._ask, name, do="call")
 
 
-class _Maker:
-    """Makes objects on the notebook's side."""
+class _Classes:
+    """The classes of a notebook: each, when called, makes an object on the notebook's side."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def __getattr__(self, name: str) -> Callable[..., Thing]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: Thing(
-            self._ask, _value(self._ask, {"do": "new", "name": name}, args, kwargs)
-        )
+    def __getattr__(self, name: str) -> Callable[..., RemoteObject]:
+        make = _remote_call(self._ask, name, do="new")
+        return lambda *args, **kwargs: RemoteObject(self._ask, make(*args, **kwargs))
 
 
-class Thing(wire.Handle):
+class RemoteObject(wire.Handle):
     """An object on the notebook's side: its methods are called there, and what they return is plain data."""
 
     def __init__(self, ask: Ask, number: int) -> None:
@@ -88,38 +78,25 @@ class Thing(wire.Handle):
         self._ask = ask
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        request = {"do": "method", "name": name, "handle": self.number}
-        return lambda *args, **kwargs: _value(self._ask, request, args, kwargs)
+        return _remote_call(self._ask, name, do="method", handle=self.number)
 
 
-def _value(ask: Ask, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return what the notebook answers, or raise why it does not."""
-    reply = ask({**request, "args": args, "kwargs": kwargs})
-    if "error" in reply:
-        raise StudentError(reply["error"], request["name"], reply)
-    return reply["value"]
+def _remote_call(ask: Ask, name: str, **request: Any) -> Callable[..., Any]:
+    """Return a function that has the notebook do something, and raises why it does not."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        reply = ask({**request, "name": name, "args": args, "kwargs": kwargs})
+        if "error" in reply:
+            raise StudentError(reply["error"], name, reply)
+        return reply["value"]
+
+    return call
 
 
 def local(namespace: dict[str, Any]) -> Ask:
-    """Return how a notebook in this process is asked: through the same bytes as one in the sandbox.
-
-    Parameters
-    ----------
-    namespace : dict from name to object
-        What the notebook has defined.
-
-    Returns
-    -------
-    ask : function from request to reply
-
-    Examples
-    --------
-    >>> ask = local({"double": lambda x: 2 * x})
-    >>> Student(ask, np.random.default_rng(0)).double(4)
-    8
-    """
+    """Return how a notebook in this process is asked: through the same bytes as one in the sandbox."""
     objects: dict[int, Any] = {}
 
     def ask(request: Request) -> Reply:
@@ -209,9 +186,8 @@ class Chapter:
     def __init__(self, slug: str, hides: tuple[str, ...] = ()) -> None:
         self.slug, self.hides = slug, hides
         self.questions: dict[str, Question] = {}
-        # Written by the tool that makes the students' file:
-        self.edition: dict[str, dict[str, Any]] | None = None  # constants of a class edition
-        self.unseen: dict[str, int] = {}  # how many checks of a question were left out
+        self.edition: dict[str, dict[str, Any]] | None = None  # constants, if the file is of a class edition
+        self.unseen: dict[str, int] = {}  # how many checks of a question were left out of the file
 
     def question(self, id: str, title: str, **what: Any) -> Question:
         """Add a question; `what` are the other fields of `Question`.
@@ -238,44 +214,13 @@ class Chapter:
 
 
 def generator(*names: str) -> np.random.Generator:
-    """Return the random numbers that belong to these names (a seed, a question, a check).
-
-    Parameters
-    ----------
-    *names : str
-        Any text; other names give other numbers, the same names the same.
-
-    Returns
-    -------
-    rng : numpy.random.Generator
-
-    Examples
-    --------
-    >>> bool(generator("0", "3.1").random() == generator("0", "3.1").random())
-    True
-    """
+    """Return the random numbers that belong to these names (a seed, a question, a check)."""
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def edition_name(edition: str) -> str:
-    """Return the short name that a notebook carries for the edition whose constants it prints.
-
-    Parameters
-    ----------
-    edition : str
-        Any text; "0" is the book's own edition.
-
-    Returns
-    -------
-    name : str
-        "book", or eight characters from which a long text cannot be guessed.
-
-    Examples
-    --------
-    >>> edition_name("0"), len(edition_name("spring 2027, room 12"))
-    ('book', 8)
-    """
+    """Return the short name that a notebook carries for the edition whose constants it prints."""
     return "book" if edition == "0" else hashlib.sha256(f"edition\n{edition}".encode()).hexdigest()[:8]
 
 
@@ -295,17 +240,7 @@ class Outcome:
 
 
 def earned(outcomes: Iterable[Outcome]) -> float:
-    """Return the points of the checks that passed.
-
-    Parameters
-    ----------
-    outcomes : iterable of Outcome
-        Such as those of a question.
-
-    Returns
-    -------
-    points : float
-    """
+    """Return the points of the checks that passed."""
     return sum(outcome.check.points for outcome in outcomes if outcome.passed)
 
 
@@ -316,25 +251,7 @@ def run(
     given: Mapping[str, Any] | None = None,
     hidden: bool | None = None,
 ) -> Iterator[Outcome]:
-    """Yield what each check of a question finds, in order.
-
-    Parameters
-    ----------
-    question : Question
-        What is asked.
-    ask : function from request to reply
-        The notebook.
-    seed : str
-        Decides the inputs.
-    given : mapping from name to value, optional
-        The constants printed in the question.
-    hidden : bool, optional
-        Only the hidden checks, or only the others.
-
-    Yields
-    ------
-    outcome : Outcome
-    """
+    """Yield what each check of a question finds, in order."""
     for check in question.checks:
         if hidden is not None and check.hidden != hidden:
             continue
@@ -354,27 +271,27 @@ def _try(check: Check, student: Student) -> Outcome:
     return Outcome(check, "passed")
 
 
-def load(path: str | Path) -> Chapter:
-    """Return the chapter that a file of checks makes.
-
-    Parameters
-    ----------
-    path : str or Path
-        Such as `exercises/checks/03_attention_weights.py`.
-
-    Returns
-    -------
-    chapter : Chapter
-
-    Raises
-    ------
-    ValueError
-        If the file makes no chapter.
-    """
-    chapter = runpy.run_path(str(path)).get("chapter")
+def load(path: str | Path, hidden: bool = True) -> Chapter:
+    """Return the chapter that a file of checks makes; without the hidden checks, none of their code runs."""
+    source = Path(path).read_text(encoding="utf-8")
+    parts = [] if hidden else HIDDEN.findall(source)
+    kept = source if hidden else cut_hidden(source)
+    names: dict[str, Any] = {"__name__": Path(path).stem, "__file__": str(path)}
+    exec(compile(kept, str(path), "exec"), names)
+    chapter = names.get("chapter")
     if not isinstance(chapter, Chapter):
         raise ValueError(f"{Path(path).name} makes no `chapter = Chapter(...)`")
+    for id, number in Counter(names[name].id for name in CHECK.findall("".join(parts))).items():
+        chapter.unseen[id] = number
     return chapter
+
+
+def cut_hidden(source: str) -> str:
+    """Return a file of checks without its hidden parts, every other line in its place."""
+    kept = HIDDEN.sub(lambda part: "\n" * part[0].count("\n"), source)
+    if "HIDDEN TESTS" in kept:
+        raise ValueError("### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS go in pairs: one stands alone")
+    return kept
 
 
 def fail(message: str = "") -> NoReturn:

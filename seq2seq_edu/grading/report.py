@@ -28,23 +28,7 @@ REASONS = {
 
 
 def safe_name(student: str) -> str:
-    """Return a file name for a student: the name itself if it is plain, else one that no other student has.
-
-    Parameters
-    ----------
-    student : str
-        Any text.
-
-    Returns
-    -------
-    name : str
-        Without an ending; no two names differ in case alone.
-
-    Examples
-    --------
-    >>> safe_name("zhang-san"), safe_name("../../x")
-    ('zhang-san', 'x-9cdf6a50100a')
-    """
+    """Return a file name for a student: the name itself if it is plain, else one that nobody else has."""
     words = "-".join(re.findall(r"\w+", student.casefold()))[:40]
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)|.*-[0-9a-f]{12}", words)
     if words and words == student and words.isascii() and not reserved:
@@ -80,19 +64,7 @@ def _title(chapter: Chapter) -> str:
 
 
 def fill(page: str, row: Row) -> str:
-    """Return a page with the points of a row: those given by hand may come later than the page.
-
-    Parameters
-    ----------
-    page : str
-        HTML or Markdown of `page_html` or `page_markdown`.
-    row : dict from column to text
-        The student's row.
-
-    Returns
-    -------
-    page : str
-    """
+    """Return a page with the points of a row: those given by hand may come later than the page."""
     values = {"total": row["total"] or "–"}
     for id, (column, most) in by_hand_columns(list(row)).items():
         values[id] = _points(float(row[column]), most) if row[column] else f"up to {most:g}, not marked yet"
@@ -113,26 +85,7 @@ class Html(str):
 
 
 def tag(name: str, *inside: object, **attributes: object) -> Html:
-    """Return an element: whatever is put into it is escaped, unless `tag` made it.
-
-    Parameters
-    ----------
-    name : str
-        Of the element.
-    *inside : object
-        What it holds.
-    **attributes : object
-        With `_` for `-`, and one after a word of Python: `class_`.
-
-    Returns
-    -------
-    element : Html
-
-    Examples
-    --------
-    >>> tag("p", "1 < 2", tag("b", "yes"), class_="a")
-    '<p class="a">1 &lt; 2<b>yes</b></p>'
-    """
+    """Return an element: whatever is put into it is escaped, unless `tag` made it."""
     words = "".join(f' {k.rstrip("_").replace("_", "-")}="{escape(str(v))}"' for k, v in attributes.items())
     text = "".join(item if isinstance(item, Html) else escape(str(item)) for item in inside)
     return Html(f"<{name}{words}>{text}</{name}>")
@@ -144,23 +97,7 @@ def _slot(key: str, text: str = "") -> Html:
 
 
 def page_html(student: str, result: Result, chapter: Chapter, version: str) -> str:
-    """Return a student's feedback as a page that needs nothing else: no script, no request.
-
-    Parameters
-    ----------
-    student : str
-        Whose it is.
-    result : Result
-        What the judge found.
-    chapter : Chapter
-        What was graded.
-    version : str
-        Which checks these are.
-
-    Returns
-    -------
-    page : str
-    """
+    """Return a student's feedback as a page that needs nothing else: no script, no request."""
     head = tag(
         "head",
         Html(META),
@@ -246,37 +183,12 @@ def _errors(result: Result) -> Html:
 
 
 def plain(text: object) -> str:
-    r"""Return a text so that Markdown shows it as it is.
-
-    Parameters
-    ----------
-    text : object
-        Of anybody.
-
-    Returns
-    -------
-    text : str
-
-    Examples
-    --------
-    >>> plain("<b> *x*")
-    '&lt;b&gt; \\*x\\*'
-    """
+    """Return a text so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", escape(printable(str(text)), quote=False))
 
 
 def page_markdown(student: str, result: Result, chapter: Chapter, version: str) -> str:
-    """Return the same feedback as Markdown.
-
-    Parameters
-    ----------
-    student, result, chapter, version
-        As for `page_html`.
-
-    Returns
-    -------
-    page : str
-    """
+    """Return the same feedback as Markdown."""
     top = f"**{plain(student)}** · {_slot('total')} of {most_points(chapter):g} points"
     blocks = [f"# Feedback · {_title(chapter)}", top]
     outcomes = outcomes_of(result)

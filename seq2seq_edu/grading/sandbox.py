@@ -45,15 +45,7 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """Walls around a notebook.
-
-    Parameters
-    ----------
-    name : str
-        "bwrap", "docker", "podman" or "none".
-    tool : str
-        Path of the program that makes the walls.
-    """
+    """Walls around a notebook."""
 
     name: str
     tool: str = ""
@@ -166,23 +158,7 @@ def _container(hides: tuple[str, ...]) -> Iterator[str]:
 
 
 def choose(unsafe: bool = False) -> Sandbox:
-    """Find walls that hold here, by running something inside.
-
-    Parameters
-    ----------
-    unsafe : bool
-        Do without: for one's own notebooks alone.
-
-    Returns
-    -------
-    sandbox : Sandbox
-        bubblewrap if it works, else Docker or podman; "none" only if `unsafe`.
-
-    Raises
-    ------
-    SandboxError
-        If nothing works.
-    """
+    """Find walls that hold here, by running something inside."""
     if os.name == "nt":
         raise SandboxError("grading needs Linux or macOS: on Windows, use WSL")
     if unsafe:

@@ -469,8 +469,8 @@ BUGS = (
     ),
     Bug(
         "half of a hidden part reaches the students",
-        "grading/handout.py",
-        'if "HIDDEN TESTS" in text:',
+        "grading/questions.py",
+        'if "HIDDEN TESTS" in kept:',
         "if False:",
         "exercises/test_exercises.py::test_a_marker_left_open_leaks_no_check",
     ),

@@ -98,14 +98,13 @@ def test_there_are_enough() -> None:
     assert {question.level for question in questions} == {1, 2, 3, 4}
 
 
-def test_exercises_are_what_the_tool_writes(tmp_path: Path) -> None:
-    written = handout.write(SOLUTIONS, tmp_path)
-    for path in written:
-        committed = EXERCISES / path.relative_to(tmp_path)
-        same = committed.exists() and committed.read_bytes() == path.read_bytes()
-        assert same, f"{committed.name} is not what the solutions give: run tools/make_exercises.py"
-    there = [*EXERCISES.glob("*.ipynb"), *EXERCISES.glob("checks/*.py")]
-    assert {path.relative_to(EXERCISES) for path in there} == {path.relative_to(tmp_path) for path in written}
+def test_exercises_are_what_the_tool_writes() -> None:
+    texts = handout.notebooks(SOLUTIONS)
+    for name, text in texts.items():
+        same = (EXERCISES / name).exists() and (EXERCISES / name).read_text(encoding="utf-8") == text
+        assert same, f"{name} is not what the solutions give: run tools/make_exercises.py"
+    assert {path.name for path in EXERCISES.iterdir() if path.suffix in (".ipynb", ".py")} == {*texts}
+    assert not (EXERCISES / "checks").exists(), "check() reads those of solutions/, without the hidden ones"
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -119,17 +118,37 @@ def test_exercises_leak_nothing(slug: str) -> None:
     for id in answers:
         assert "raise NotImplementedError()" in left[id]["source"]
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in left.values())
-    checks = (EXERCISES / "checks" / f"{slug}.py").read_text(encoding="utf-8")
+    checks = handout.student_checks(SOLUTIONS / "checks" / f"{slug}.py")
     for question in chapter(slug).questions.values():
         for check in question.checks:
             assert (f"def {check.name}(" in checks) != check.hidden, f"{question.id} {check.name}"
     assert "hidden=True" not in checks and "HIDDEN TESTS" not in checks
 
 
-def test_a_marker_left_open_leaks_no_check() -> None:
-    source = "a = 1\n### BEGIN HIDDEN TESTS\nb = 2\n"
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_reader_alone_has_the_checks_but_the_hidden_ones(slug: str) -> None:
+    alone = load(SOLUTIONS / "checks" / f"{slug}.py", hidden=False)
+    for id, question in chapter(slug).questions.items():
+        visible = [check.name for check in question.checks if not check.hidden]
+        assert [check.name for check in alone.questions[id].checks] == visible
+        assert alone.unseen.get(id, 0) == len(question.checks) - len(visible)
+        assert alone.given(id) == chapter(slug).given(id)
+
+
+def test_no_code_of_a_hidden_part_runs_for_a_reader_alone(tmp_path: Path) -> None:
+    path = tmp_path / "01_x.py"
+    head = "from seq2seq_edu.grading import Chapter\nchapter = Chapter('01_x')\n"
+    path.write_text(f"{head}### BEGIN HIDDEN TESTS\nprint(1 / 0)\n### END HIDDEN TESTS\n")
+    assert load(path, hidden=False).questions == {}
+    with pytest.raises(ZeroDivisionError):
+        load(path)
+
+
+def test_a_marker_left_open_leaks_no_check(tmp_path: Path) -> None:
+    path = tmp_path / "01_x.py"
+    path.write_text("chapter = 1\n### BEGIN HIDDEN TESTS\nb = 2\n")
     with pytest.raises(ValueError, match="BEGIN HIDDEN TESTS"):
-        handout.student_checks(source, {})
+        load(path, hidden=False)
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -264,9 +283,13 @@ def test_editions_differ_in_what_is_accepted(slug: str, id: str) -> None:
 
 def test_an_edition_for_a_class_carries_its_constants_and_not_its_text(tmp_path: Path) -> None:
     secret = "spring 2027"
-    handout.write(SOLUTIONS, tmp_path, secret)
+    written = handout.write(SOLUTIONS, tmp_path, secret)
+    assert {*written} == {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(written) == 2 * len(SLUGS)
     slug, id = DREW[0]
     theirs = load(tmp_path / "checks" / f"{slug}.py")
+    hidden = {name: sum(c.hidden for c in q.checks) for name, q in chapter(slug).questions.items()}
+    assert theirs.unseen == {name: number for name, number in hidden.items() if number}
     assert theirs.given(id) == chapter(slug).given(id, secret) != chapter(slug).given(id)
     assert secret not in (tmp_path / "checks" / f"{slug}.py").read_text(encoding="utf-8")
     notebook = (tmp_path / f"{slug}.ipynb").read_text(encoding="utf-8")

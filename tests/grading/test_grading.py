@@ -499,3 +499,12 @@ def test_checks_can_fail_and_expect() -> None:
     for wrong in (lambda: fail("no"), lambda: expect(False, "no")):
         with pytest.raises(AssertionError, match="no"):
             wrong()
+
+
+def test_a_reader_and_the_grader_of_numpy_wait_for_no_large_library() -> None:
+    face = "from seq2seq_edu.grading import check, hint, Chapter"
+    grader = "from seq2seq_edu.grading import batch, commands, handout, judge, report, worker"
+    for program, heavy in ((face, ("torch", "jinja2", "tqdm", "nbformat")), (grader, ("torch", "nbformat"))):
+        code = f"import sys\n{program}\nprint([m for m in {heavy} if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"

@@ -67,7 +67,8 @@ def small_book(root: Path) -> Path:
     put_notebook(root, "notebooks/classroom.ipynb", cell("# Classroom · Play"))
     task = cell("## Exercise 2.1 · Add · ★★ build · 15 min\n\nAdd [two](../notebooks/02_two.ipynb).")
     put_notebook(root, "exercises/02_two.ipynb", cell("# Exercises · 02 · Two"), task)
-    put(root, "exercises/checks/02_two.py", "# checks\n")
+    checks = "from seq2seq_edu.grading import Chapter\nchapter = Chapter('02_two')\n"
+    put(root, "solutions/checks/02_two.py", checks)
     return root
 
 

@@ -247,8 +247,9 @@ def test_exercises_are_beside_their_chapter_and_answers_nowhere(
         assert f"../exercises/{name}.html" in anchors[f"en/notebooks/{name}.html"].links
         with zipfile.ZipFile(site / "en" / "download" / "exercises" / f"{name}.zip") as bundle:
             assert bundle.namelist() == [f"exercises/{name}.ipynb", f"exercises/checks/{name}.py"]
-            for place in bundle.namelist():
-                assert bundle.read(place) == (ROOT / place).read_bytes()
+            notebook, checks = map(bundle.read, bundle.namelist())
+            assert notebook == (ROOT / "exercises" / f"{name}.ipynb").read_bytes()
+            assert b"chapter.question(" in checks and b"HIDDEN TESTS" not in checks
     assert not list(site.rglob("*solution*"))
     for path in [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.js")]:
         assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8"), path.name
