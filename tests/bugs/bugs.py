@@ -299,8 +299,8 @@ BUGS = (
     Bug(
         "beam that compares sums, not means",
         "decoding/search_tree.py",
-        "cost = -log_prob / t**self.length_penalty",
-        "cost = -log_prob",
+        "cost = -log_probs[g][j] / t**self.length_penalty",
+        "cost = -log_probs[g][j]",
         "decoding/test_search.py::test_the_length_penalty_compares_means",
     ),
     Bug(
