@@ -35,7 +35,7 @@ class YouAreTheAttention(Widget):
     decoder : dict
         From :func:`seq2seq_edu.widgets.forced.pack`; :meth:`of` makes it.
     sentences : sequence of dict
-        From :func:`seq2seq_edu.widgets.forced.meet`.
+        From :func:`seq2seq_edu.widgets.forced.read_sentence`.
     chosen : int
         Which of them is translated, from 0.
     written : sequence of T ids
@@ -103,12 +103,12 @@ class YouAreTheAttention(Widget):
 
         Where a sentence or the model does not fit, the widget shows why.
         """
-        from seq2seq_edu.widgets.forced import meet, pack
+        from seq2seq_edu.widgets.forced import pack, read_sentence
 
         one = isinstance(sentences, (str, Example))
         several: Any = [sentences] if one else sentences
         try:
-            return cls(pack(translator), [meet(translator, sentence) for sentence in several], **options)
+            return cls(pack(translator), [read_sentence(translator, s) for s in several], **options)
         except ValueError as error:
             return cls.refusing(error, {}, [], **options)
 
@@ -159,10 +159,10 @@ class YouAreTheAttention(Widget):
     @property
     def turns(self) -> list[Turn]:
         """Return what each step gave, the one that is being decided included."""
-        from seq2seq_edu.widgets.forced import play
+        from seq2seq_edu.widgets.forced import forced_steps
 
         self.require_valid()
-        return play(self.decoder, self.sentence, self.weights, self.written)
+        return forced_steps(self.decoder, self.sentence, self.weights, self.written)
 
     @property
     def model_weights(self) -> np.ndarray:

@@ -17,7 +17,7 @@ from seq2seq_edu.data import BOS, Example
 from seq2seq_edu.decoding import Translator, greedy
 from seq2seq_edu.models import ModelConfig, Seq2Seq, Transformer, TransformerConfig
 from seq2seq_edu.widgets import YouAreTheAttention
-from seq2seq_edu.widgets.forced import play as play_turns
+from seq2seq_edu.widgets.forced import forced_steps
 
 SENTENCE = "a b c d"
 MODELS = {
@@ -51,7 +51,7 @@ def test_a_forced_step_is_the_models_step_with_these_weights(
     by, started = built(name), game(name)
     rows = [random_weights(5, seed) for seed in range(4)]
     written = [5, 7, 4]
-    turns = play_turns(started.decoder, started.sentence, rows, written)
+    turns = forced_steps(started.decoder, started.sentence, rows, written)
     src = torch.tensor([[*by.source_text.encode(SENTENCE), 2]])
     memory, state = by.model.encode(src, src > 0)
     own = by.model.decoder.attention.forward
