@@ -3,7 +3,7 @@
 The rooms, in reading order. Each shows in its ``__init__`` what it offers, and uses only rooms above it here:
 
 equations    every printed equation as one function, in NumPy
-gradients    the gradient of each, derived by hand
+gradients    their gradients, derived by hand
 data         text and vocabularies, batches, subwords, corpora, generated tasks with exact word links
 metrics      BLEU, exact match, and whether attention looked at the right words
 plots        heat maps, curves, bars, trees: arrays and labels in, axes out

@@ -53,32 +53,22 @@ def softmax(scores: Array, temperature: float = 1.0) -> Array:
 
     Book 2.3.2.3.1, first equation, with T = 1. The largest score of the row is taken off first: numerator and
     denominator shrink by the same factor, so nothing changes except that `exp` can no longer overflow.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
 
     Parameters
     ----------
-    scores : array of shape (..., n)
-        Finite real numbers, without a unit.
+    scores : array of shape (..., n). Finite real numbers, without a unit.
     temperature : float
         T > 0. Towards 0 the largest score takes all; towards infinity the weights become equal.
 
     Returns
     -------
-    weights : array of shape (..., n)
-        Between 0 and 1; every row sums to 1.
-
-    Raises
-    ------
-    ValueError
-        If `temperature` is not above 0, or if there is no score to choose from (n = 0).
+    weights : array of shape (..., n). Between 0 and 1; every row sums to 1.
 
     Examples
     --------
     >>> softmax(np.log([1.0, 2.0, 5.0])).round(3)
     array([0.125, 0.25 , 0.625])
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
     """
     _check_temperature(temperature)
     if scores.ndim == 0 or scores.shape[-1] == 0:
@@ -96,37 +86,24 @@ def masked_softmax(scores: Array, mask: Array, temperature: float = 1.0) -> Arra
 
     Book 2.3.2.3.1, first equation: there n is the length of one sentence, here that of the longest one in the
     batch. The mask goes in before the division; after it, the rows would no longer sum to 1.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
 
     Parameters
     ----------
     scores : array of shape (..., n)
         Finite at real tokens; what stands at padding is never looked at, not even NaN.
-    mask : bool array of shape (..., n)
-        True = real token, False = padding.
-    temperature : float
-        T > 0, as in `softmax`.
+    mask : bool array of shape (..., n). True = real token, False = padding.
+    temperature : float. T > 0, as in `softmax`.
 
     Returns
     -------
-    weights : array of shape (..., n)
-        Between 0 and 1, exactly 0 at padding; every row sums to 1.
-
-    Raises
-    ------
-    NoRealTokenError
-        If a row has no real token; the message names the row.
-    ValueError
-        If `mask` is not bool or has another shape than `scores`, or `temperature` is not above 0.
+    weights : array of shape (..., n). Between 0 and 1, exactly 0 at padding; every row sums to 1.
 
     Examples
     --------
     >>> scores, mask = np.log([[1.0, 2.0, 5.0]]), np.array([[True, True, False]])
     >>> masked_softmax(scores, mask).round(3)
     array([[0.333, 0.667, 0.   ]])
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
     """
     _check_temperature(temperature)
     _check_mask(mask, scores.shape)
@@ -146,32 +123,21 @@ def dot_score(query: Array, keys: Array) -> Array:
 
     Book 2.3.2.3.1, one choice of a in :math:`e_{t,i} = a(s_{t-1}, h_i)`. In its paper the query s is the
     current state :math:`s_t`; in the book and in Bahdanau et al. it is the previous one, :math:`s_{t-1}`.
+    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "dot". Taught in: attention_weights.
 
     Parameters
     ----------
-    query : array of shape (B, d_s)
-        The decoder state that asks.
-    keys : array of shape (B, n, d_h), with d_h = d_s
-        Encoder states, h_1 .. h_n.
+    query : array of shape (B, d_s). The decoder state that asks.
+    keys : array of shape (B, n, d_h), with d_h = d_s. Encoder states, h_1 .. h_n.
 
     Returns
     -------
-    scores : array of shape (B, n)
-        Any real number; larger is a better match. Not masked, not normalised.
-
-    Raises
-    ------
-    ValueError
-        If B differs, or if the states have different widths.
+    scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
 
     Examples
     --------
     >>> dot_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0], [0.0, 4.0], [1.0, 1.0]]]))
     array([[3., 8., 3.]])
-
-    References
-    ----------
-    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "dot". Taught in: attention_weights.
     """
     _check_shape("query", query, ("B", "d_s"), "one decoder state for each row of the batch")
     B, d_s = query.shape
@@ -186,33 +152,22 @@ def scaled_dot_score(query: Array, keys: Array) -> Array:
 
     Book 2.3.2.3.1, one choice of a. A sum of d_s products of independent numbers of mean 0 and variance 1
     has variance d_s; the root brings it back to 1, so that width alone does not make the softmax peaky.
+    Vaswani et al. (2017), arXiv:1706.03762, Eq. 1 before its softmax. Taught in: attention_weights.
 
     Parameters
     ----------
-    query : array of shape (B, d_s)
-        The decoder state that asks.
-    keys : array of shape (B, n, d_h), with d_h = d_s
-        Encoder states, h_1 .. h_n.
+    query : array of shape (B, d_s). The decoder state that asks.
+    keys : array of shape (B, n, d_h), with d_h = d_s. Encoder states, h_1 .. h_n.
 
     Returns
     -------
-    scores : array of shape (B, n)
-        Any real number; larger is a better match. Not masked, not normalised.
-
-    Raises
-    ------
-    ValueError
-        If B differs, or if the states have different widths.
+    scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
 
     Examples
     --------
     >>> query = np.array([[1.0, 2.0, 0.0, 0.0]])
     >>> scaled_dot_score(query, np.array([[[3.0, 0.0, 9.0, 9.0], [0.0, 4.0, 9.0, 9.0]]]))
     array([[1.5, 4. ]])
-
-    References
-    ----------
-    Vaswani et al. (2017), arXiv:1706.03762, Eq. 1 before its softmax. Taught in: attention_weights.
     """
     return dot_score(query, keys) / math.sqrt(query.shape[1])
 
@@ -223,37 +178,27 @@ def general_score(query: Array, keys: Array, W_a: Array) -> Array:
     .. math:: e_{t,i} = s^\top W_a h_i
 
     Book 2.3.2.3.1, one choice of a. With :math:`W_a = I` it is `dot_score`.
+    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "general". Taught in: attention_weights.
 
     Parameters
     ----------
-    query : array of shape (B, d_s)
-        The decoder state that asks.
-    keys : array of shape (B, n, d_h)
-        Encoder states, h_1 .. h_n.
-    W_a : array of shape (d_s, d_h)
-        Parameter.
+    query : array of shape (B, d_s). The decoder state that asks.
+    keys : array of shape (B, n, d_h). Encoder states, h_1 .. h_n.
+    W_a : array of shape (d_s, d_h). Parameter.
 
     Returns
     -------
-    scores : array of shape (B, n)
-        Any real number; larger is a better match. Not masked, not normalised.
-
-    Raises
-    ------
-    ValueError
-        If B differs, or if `W_a` does not fit the two widths.
+    scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
 
     Examples
     --------
     >>> W_a = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
     >>> general_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0, 1.0], [0.0, 4.0, 0.0]]]), W_a)
     array([[5., 8.]])
-
-    References
-    ----------
-    Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "general". Taught in: attention_weights.
     """
-    _check_general(query, keys, W_a)
+    _check_query_keys(query, keys)
+    expected = (query.shape[1], keys.shape[2])
+    _check_shape("W_a", W_a, expected, "rows meet the query, columns the keys; is it transposed?")
     return dot_score(query @ W_a, keys)
 
 
@@ -264,35 +209,24 @@ def additive_score(query: Array, keys: Array, W_a: Array, U_a: Array, v_a: Array
 
     Book 2.3.2.3.1, :math:`e_{t,i} = a(s_{t-1}, h_i)` as its paper has it. Without the tanh the query would
     add the same number to every score, and the softmax would cancel it: the weights would ignore the query.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2. Taught in: attention_weights.
 
     Parameters
     ----------
-    query : array of shape (B, d_s)
-        Previous decoder state, s_{t-1}.
-    keys : array of shape (B, n, d_h)
-        Encoder states, h_1 .. h_n.
+    query : array of shape (B, d_s). Previous decoder state, s_{t-1}.
+    keys : array of shape (B, n, d_h). Encoder states, h_1 .. h_n.
     W_a, U_a, v_a : arrays of shape (d_a, d_s), (d_a, d_h), (d_a,)
         Parameters; d_a is the width of the hidden layer.
 
     Returns
     -------
-    scores : array of shape (B, n)
-        Any real number; larger is a better match. Not masked, not normalised.
-
-    Raises
-    ------
-    ValueError
-        If `query` and `keys` disagree on B, or a parameter does not fit the widths.
+    scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
 
     Examples
     --------
     >>> one = np.ones((1, 1))
     >>> additive_score(np.zeros((1, 1)), np.array([[[0.0], [1.0]]]), one, one, np.ones(1)).round(4)
     array([[0.    , 0.7616]])
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2. Taught in: attention_weights.
     """
     _check_additive(query, keys, W_a, U_a, v_a)
     s = query @ W_a.T  # (B, d_a)
@@ -307,32 +241,21 @@ def context_vector(weights: Array, values: Array) -> Array:
 
     Book 2.3.2.3.2. Every real position contributes; each number of c_t lies between the smallest and the
     largest one of the h_i, because the weights are positive and sum to 1.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 5. Taught in: context_vector.
 
     Parameters
     ----------
-    weights : array of shape (B, n)
-        Attention weights of one target step; 0 at padding.
-    values : array of shape (B, n, d_h)
-        Encoder states, h_1 .. h_n; finite, also at padding.
+    weights : array of shape (B, n). Attention weights of one target step; 0 at padding.
+    values : array of shape (B, n, d_h). Encoder states, h_1 .. h_n; finite, also at padding.
 
     Returns
     -------
-    context : array of shape (B, d_h)
-        In the unit of the encoder states.
-
-    Raises
-    ------
-    ValueError
-        If `weights` and `values` disagree on B or n.
+    context : array of shape (B, d_h). In the unit of the encoder states.
 
     Examples
     --------
     >>> context_vector(np.array([[0.25, 0.75]]), np.array([[[4.0, 0.0, 8.0], [0.0, 4.0, 8.0]]]))
     array([[1., 3., 8.]])
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 5. Taught in: context_vector.
     """
     _check_shape("weights", weights, ("B", "n"), "one weight for each source position")
     B, n = weights.shape
@@ -349,25 +272,17 @@ def gru_step(x: Array, state: Array, params: GRUParams) -> Array:
 
     One choice of f in book 2.3.2.3.3. The appendix of Bahdanau et al. differs twice: there z and 1 - z change
     places (z is the share of the new), and r multiplies the state before the matrix, :math:`U [r \circ s]`.
+    Cho et al. (2014), arXiv:1406.1078, section 2.3, in the form of torch.nn.GRUCell. Taught in: decoder.
 
     Parameters
     ----------
-    x : array of shape (B, d_in)
-        Input of this step.
-    state : array of shape (B, d_s)
-        State before the step, s.
-    params : GRUParams
-        W, U, b_W, b_U, with the gate rows in the order r, z, n.
+    x : array of shape (B, d_in). Input of this step.
+    state : array of shape (B, d_s). State before the step, s.
+    params : GRUParams. W, U, b_W, b_U, with the gate rows in the order r, z, n.
 
     Returns
     -------
-    new_state : array of shape (B, d_s)
-        State after the step, s'; between -1 and 1 if `state` is.
-
-    Raises
-    ------
-    ValueError
-        If `x` and `state` disagree on B, or a parameter does not fit the widths.
+    new_state : array of shape (B, d_s). State after the step, s'; between -1 and 1 if `state` is.
 
     Examples
     --------
@@ -376,10 +291,6 @@ def gru_step(x: Array, state: Array, params: GRUParams) -> Array:
     >>> zeros = GRUParams(np.zeros((6, 3)), np.zeros((6, 2)), np.zeros(6), np.zeros(6))
     >>> gru_step(np.ones((1, 3)), np.array([[1.0, -2.0]]), zeros)
     array([[ 0.5, -1. ]])
-
-    References
-    ----------
-    Cho et al. (2014), arXiv:1406.1078, section 2.3, in the form of torch.nn.GRUCell. Taught in: decoder.
     """
     _, z, n, _ = _gru_gates(x, state, params)
     return (1 - z) * n + z * state
@@ -396,31 +307,22 @@ def decoder_step(
 
     Book 2.3.2.3.1 to 2.3.2.3.3, put together. Here a is `additive_score` and f is `gru_step` with the input
     :math:`[E y_{t-1}; c_t]`, the embedding of the previous target token joined with the context.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 4 to 6 and appendix A.2.2. Taught in: decoder.
 
     Parameters
     ----------
     y_embedded : array of shape (B, d_e)
         Embedding of the previous target token: the gold one in training, the model's own when it translates.
-    state : array of shape (B, d_s)
-        Previous decoder state, s_{t-1}. It is the query.
+    state : array of shape (B, d_s). Previous decoder state, s_{t-1}. It is the query.
     encoder_states : array of shape (B, n, d_h)
         h_1 .. h_n; they are keys and values. Finite, also at padding.
-    mask : bool array of shape (B, n)
-        True = real source token.
-    params : DecoderParams
-        W_a, U_a, v_a and the GRU.
+    mask : bool array of shape (B, n). True = real source token.
+    params : DecoderParams. W_a, U_a, v_a and the GRU.
 
     Returns
     -------
     new_state, context, weights : arrays of shape (B, d_s), (B, d_h), (B, n)
         s_t, c_t and the attention weights of this step (0 at padding, rows sum to 1).
-
-    Raises
-    ------
-    NoRealTokenError
-        If a row of `mask` has no real token.
-    ValueError
-        If shapes do not fit.
 
     Examples
     --------
@@ -431,10 +333,6 @@ def decoder_step(
     >>> h, mask = np.array([[[2.0, 0.0], [4.0, 8.0]]]), np.array([[True, True]])
     >>> decoder_step(np.ones((1, 1)), np.array([[6.0]]), h, mask, params)
     (array([[3.]]), array([[3., 4.]]), array([[0.5, 0.5]]))
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 4 to 6 and appendix A.2.2. Taught in: decoder.
     """
     _check_shape("y_embedded", y_embedded, (state.shape[0], "d_e"), "one embedded token for each row")
     scores = additive_score(state, encoder_states, params.W_a, params.U_a, params.v_a)
@@ -452,27 +350,18 @@ def cross_entropy(logits: Array, targets: Array, mask: Array) -> float:
 
     N is the number of real target tokens in the batch; padding is neither in the sum nor in N. The book
     prints no loss: this one makes the product of the p(y_t), the probability of the right target, large.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 2 and 4. Taught in: decoder.
 
     Parameters
     ----------
-    logits : array of shape (B, m, V)
-        Next-token scores; finite at real tokens.
+    logits : array of shape (B, m, V). Next-token scores; finite at real tokens.
     targets : integer array of shape (B, m)
         Ids of the right tokens, 0 .. V-1 at real tokens; anything at padding.
-    mask : bool array of shape (B, m)
-        True = real target token.
+    mask : bool array of shape (B, m). True = real target token.
 
     Returns
     -------
-    loss : float
-        Nats per real target token, 0 or more. Guessing evenly among V tokens costs log V.
-
-    Raises
-    ------
-    NoRealTokenError
-        If there is no real target token in the batch.
-    ValueError
-        If shapes do not fit, `mask` is not bool, or a real target is not an id of the vocabulary.
+    loss : float. Nats per real target token, 0 or more. Guessing evenly among V tokens costs log V.
 
     Examples
     --------
@@ -481,10 +370,6 @@ def cross_entropy(logits: Array, targets: Array, mask: Array) -> float:
     >>> logits = np.log([[[1.0, 3.0], [9.0, 1.0]]])
     >>> round(cross_entropy(logits, np.array([[1, 0]]), np.array([[True, False]])), 4)
     0.2877
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 2 and 4. Taught in: decoder.
     """
     real_logits, real_targets = _real_positions(logits, targets, mask)  # (N, V), (N,)
     shifted = real_logits - real_logits.max(axis=-1, keepdims=True)
@@ -534,13 +419,6 @@ def _check_query_keys(query: Array, keys: Array) -> None:
     """Check one decoder state and n encoder states for each row of the batch."""
     _check_shape("query", query, ("B", "d_s"), "one decoder state for each row of the batch")
     _check_shape("keys", keys, (query.shape[0], "n", "d_h"), "the B of the query; is the batch axis first?")
-
-
-def _check_general(query: Array, keys: Array, W_a: Array) -> None:
-    """Check the arguments of the general score."""
-    _check_query_keys(query, keys)
-    expected = (query.shape[1], keys.shape[2])
-    _check_shape("W_a", W_a, expected, "rows meet the query, columns the keys; is it transposed?")
 
 
 def _check_additive(query: Array, keys: Array, W_a: Array, U_a: Array, v_a: Array) -> None:

@@ -1,14 +1,12 @@
-r"""Hand-derived gradients of `equations`: for each function there, one `<name>_backward` here.
+r"""Hand-derived gradients of the `equations` through which the NumPy decoder learns: `<name>_backward`.
 
 L is any loss computed from what the forward function returned. A backward function takes the gradient of L
 for that result first, then what the forward function saw or returned, and hands back the gradients of L for
-the differentiable arguments, in their order and shapes. :math:`\delta_a` is short for
-:math:`\partial L / \partial a`. Temperature, masks and ids are settings: they get none.
+the differentiable arguments, in their order and shapes, in units of L for each unit of the argument.
+:math:`\delta_a` is short for :math:`\partial L / \partial a`. Temperature, masks and ids get no gradient.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -17,8 +15,6 @@ from seq2seq_edu.equations import (
     DecoderParams,
     GRUParams,
     _check_additive,
-    _check_general,
-    _check_query_keys,
     _check_shape,
     _check_temperature,
     _gru_gates,
@@ -35,32 +31,22 @@ def softmax_backward(grad: Array, weights: Array, temperature: float = 1.0) -> A
     From :math:`\alpha_j = \exp(e_j / T) / Z` follows
     :math:`\partial \alpha_j / \partial e_i = \alpha_j ([i = j] - \alpha_i) / T`; sum over j with
     :math:`\delta_{\alpha_j}`. Each row sums to 0: adding a constant to all scores changes no weight.
+    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
 
     Parameters
     ----------
     grad, weights : arrays of shape (..., n)
         Gradient for the weights, and the weights that `softmax` returned.
-    temperature : float
-        T of the forward call.
+    temperature : float. T of the forward call.
 
     Returns
     -------
-    grad_scores : array of shape (..., n)
-        In units of L for each unit of score.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or `temperature` is not above 0.
+    grad_scores : array of shape (..., n).
 
     Examples
     --------
     >>> softmax_backward(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
     array([[ 0.25, -0.25]])
-
-    References
-    ----------
-    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
     """
     _check_temperature(temperature)
     _check_shape("grad", grad, weights.shape, "one number for each weight")
@@ -75,153 +61,24 @@ def masked_softmax_backward(grad: Array, weights: Array, temperature: float = 1.
 
     The real tokens of a row are an ordinary softmax among themselves. At padding :math:`\alpha_i = 0`,
     whatever the score, so the derivative is 0; the same formula says so by its first factor. Hence no mask.
+    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
     Parameters
     ----------
     grad, weights : arrays of shape (..., n)
         Gradient for the weights (finite, also at padding), and the weights that `masked_softmax` returned.
-    temperature : float
-        T of the forward call.
+    temperature : float. T of the forward call.
 
     Returns
     -------
-    grad_scores : array of shape (..., n)
-        In units of L for each unit of score.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or `temperature` is not above 0.
+    grad_scores : array of shape (..., n).
 
     Examples
     --------
     >>> masked_softmax_backward(np.array([[1.0, 0.0, 8.0]]), np.array([[0.5, 0.5, 0.0]]))
     array([[ 0.25, -0.25,  0.  ]])
-
-    References
-    ----------
-    The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
     """
     return softmax_backward(grad, weights, temperature)
-
-
-def dot_score_backward(grad: Array, query: Array, keys: Array) -> tuple[Array, Array]:
-    r"""Return the gradients for the query and the keys of `dot_score`.
-
-    .. math:: \delta_s = \sum_i \delta_{e_i} h_i, \quad \delta_{h_i} = \delta_{e_i} s
-
-    :math:`e_i = \sum_k s_k h_{ik}` is linear in each state, so the derivative for one is the other. The query
-    meets all n keys: its gradient is a sum over i.
-
-    Parameters
-    ----------
-    grad : array of shape (B, n)
-        Gradient for the scores.
-    query, keys : arrays of shape (B, d_s), (B, n, d_s)
-        As in the forward call.
-
-    Returns
-    -------
-    grad_query, grad_keys : arrays of shape (B, d_s), (B, n, d_s)
-        In units of L for each unit of state.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> dot_score_backward(np.array([[2.0]]), np.array([[1.0, 3.0]]), np.array([[[5.0, 7.0]]]))
-    (array([[10., 14.]]), array([[[2., 6.]]]))
-
-    References
-    ----------
-    The derivative of "dot" of Luong, Pham and Manning (2015), arXiv:1508.04025.
-    """
-    _check_query_keys(query, keys)
-    _check_shape("grad", grad, keys.shape[:2], "one number for each score")
-    return np.einsum("bi,bid->bd", grad, keys), grad[:, :, None] * query[:, None, :]
-
-
-def scaled_dot_score_backward(grad: Array, query: Array, keys: Array) -> tuple[Array, Array]:
-    r"""Return the gradients for the query and the keys of `scaled_dot_score`.
-
-    .. math:: \delta_s = \sum_i \frac{\delta_{e_i}}{\sqrt{d_s}} h_i, \quad
-        \delta_{h_i} = \frac{\delta_{e_i}}{\sqrt{d_s}} s
-
-    The scores are those of `dot_score` times a constant; the gradient meets it again on its way back.
-
-    Parameters
-    ----------
-    grad : array of shape (B, n)
-        Gradient for the scores.
-    query, keys : arrays of shape (B, d_s), (B, n, d_s)
-        As in the forward call.
-
-    Returns
-    -------
-    grad_query, grad_keys : arrays of shape (B, d_s), (B, n, d_s)
-        In units of L for each unit of state.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> query, keys = np.array([[1.0, 3.0, 0.0, 0.0]]), np.array([[[5.0, 7.0, 0.0, 0.0]]])
-    >>> scaled_dot_score_backward(np.array([[2.0]]), query, keys)
-    (array([[5., 7., 0., 0.]]), array([[[1., 3., 0., 0.]]]))
-
-    References
-    ----------
-    The derivative of Eq. 1 in Vaswani et al. (2017), arXiv:1706.03762, before its softmax.
-    """
-    return dot_score_backward(grad / math.sqrt(query.shape[1]), query, keys)
-
-
-def general_score_backward(grad: Array, query: Array, keys: Array, W_a: Array) -> tuple[Array, Array, Array]:
-    r"""Return the gradients for the query, the keys and the matrix of `general_score`.
-
-    .. math:: \delta_s = W_a \sum_i \delta_{e_i} h_i, \quad \delta_{h_i} = \delta_{e_i} W_a^\top s, \quad
-        \delta_{W_a} = \sum_{b,i} \delta_{e_i} s\, h_i^\top
-
-    It is a dot score with the query :math:`q = W_a^\top s`; `dot_score_backward` gives :math:`\delta_q` and
-    :math:`\delta_{h_i}`. From q back: :math:`\delta_s = W_a \delta_q` and
-    :math:`\delta_{W_a} = s\, \delta_q^\top`, summed over the batch b, which shares the matrix.
-
-    Parameters
-    ----------
-    grad : array of shape (B, n)
-        Gradient for the scores.
-    query, keys, W_a : arrays of shape (B, d_s), (B, n, d_h), (d_s, d_h)
-        As in the forward call.
-
-    Returns
-    -------
-    grad_query, grad_keys, grad_W_a : arrays of shape (B, d_s), (B, n, d_h), (d_s, d_h)
-        In units of L for each unit of the argument.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> general_score_backward(one, 2 * one, np.array([[[3.0]]]), 5 * one)
-    (array([[15.]]), array([[[10.]]]), array([[6.]]))
-
-    References
-    ----------
-    The derivative of "general" of Luong, Pham and Manning (2015), arXiv:1508.04025.
-    """
-    _check_general(query, keys, W_a)
-    grad_q, grad_keys = dot_score_backward(grad, query @ W_a, keys)
-    return grad_q @ W_a.T, grad_keys, query.T @ grad_q
 
 
 def additive_score_backward(
@@ -237,23 +94,17 @@ def additive_score_backward(
     :math:`\delta_{h_i} = U_a^\top \delta_{a_i}` and :math:`\delta_{U_a} = \sum_i \delta_{a_i} h_i^\top`; the
     same :math:`s_{t-1}` stands in every :math:`a_i`, so with :math:`\delta_a = \sum_i \delta_{a_i}` it gets
     :math:`\delta_s = W_a^\top \delta_a`, and :math:`\delta_{W_a} = \delta_a s^\top`. Parameters sum over b.
+    The derivative of appendix A.1.2 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
     Parameters
     ----------
-    grad : array of shape (B, n)
-        Gradient for the scores.
+    grad : array of shape (B, n). Gradient for the scores.
     query, keys, W_a, U_a, v_a : arrays of shape (B, d_s), (B, n, d_h), (d_a, d_s), (d_a, d_h), (d_a,)
         As in the forward call.
 
     Returns
     -------
     grad_query, grad_keys, grad_W_a, grad_U_a, grad_v_a : arrays, shaped like the five arguments
-        In units of L for each unit of the argument.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
 
     Examples
     --------
@@ -263,10 +114,6 @@ def additive_score_backward(
     >>> grads = additive_score_backward(one, zero, zero[None], 2 * one, 3 * one, np.array([5.0]))
     >>> [g.item() for g in grads]
     [10.0, 15.0, 0.0, 0.0, 0.0]
-
-    References
-    ----------
-    The derivative of appendix A.1.2 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
     """
     _check_additive(query, keys, W_a, U_a, v_a)
     _check_shape("grad", grad, keys.shape[:2], "one number for each score")
@@ -286,32 +133,21 @@ def context_vector_backward(grad: Array, weights: Array, values: Array) -> tuple
 
     :math:`c = \sum_i \alpha_i h_i` is linear in both. A position learns in proportion to its weight, and the
     weight of a position should grow where its state points along the wanted change of c.
+    The derivative of Eq. 5 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
     Parameters
     ----------
-    grad : array of shape (B, d_h)
-        Gradient for the context.
-    weights, values : arrays of shape (B, n), (B, n, d_h)
-        As in the forward call.
+    grad : array of shape (B, d_h). Gradient for the context.
+    weights, values : arrays of shape (B, n), (B, n, d_h). As in the forward call.
 
     Returns
     -------
     grad_weights, grad_values : arrays of shape (B, n), (B, n, d_h)
-        In units of L for each unit of the argument.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
 
     Examples
     --------
     >>> context_vector_backward(np.array([[1.0, 2.0]]), np.array([[0.5]]), np.array([[[3.0, 4.0]]]))
     (array([[11.]]), array([[[0.5, 1. ]]]))
-
-    References
-    ----------
-    The derivative of Eq. 5 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
     """
     _check_shape("values", values, (*weights.shape, "d_h"), "one vector for each weight")
     _check_shape("grad", grad, (values.shape[0], values.shape[2]), "one number for each column of the values")
@@ -336,23 +172,16 @@ def gru_step_backward(
     :math:`\delta_x = W^\top \delta_a` and :math:`\delta_s = U^\top \delta_u + \delta_{s'} \circ z` (the last
     term goes round the gates); :math:`\delta_W = \delta_a x^\top`, :math:`\delta_U = \delta_u s^\top`, and
     those of the biases are :math:`\delta_a` and :math:`\delta_u`: all summed over the batch.
+    The derivative of the GRU of Cho et al. (2014), arXiv:1406.1078, in PyTorch's form. Taught in: decoder.
 
     Parameters
     ----------
-    grad : array of shape (B, d_s)
-        Gradient for the new state.
-    x, state, params : arrays of shape (B, d_in), (B, d_s), and GRUParams
-        As in the forward call.
+    grad : array of shape (B, d_s). Gradient for the new state.
+    x, state, params : arrays of shape (B, d_in), (B, d_s), and GRUParams. As in the forward call.
 
     Returns
     -------
     grad_x, grad_state, grad_params : arrays of shape (B, d_in), (B, d_s), and GRUParams
-        In units of L for each unit of the argument.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
 
     Examples
     --------
@@ -363,10 +192,6 @@ def gru_step_backward(
     >>> grad_x, grad_state, grad_params = gru_step_backward(one, one, one, zeros)
     >>> grad_state, grad_params.b_W
     (array([[0.5]]), array([0.  , 0.25, 0.5 ]))
-
-    References
-    ----------
-    The derivative of the GRU of Cho et al. (2014), arXiv:1406.1078, in PyTorch's form. Taught in: decoder.
     """
     r, z, n, u_n = _gru_gates(x, state, params)
     _check_shape("grad", grad, state.shape, "one number for each unit of the new state")
@@ -396,6 +221,7 @@ def decoder_step_backward(
 
     .. math:: \delta_{h_i} = \alpha_i \delta_c + U_a^\top \delta_{a_i}, \quad
         \delta_{s_{t-1}} = \delta_s^{\mathrm{GRU}} + W_a^\top \sum_i \delta_{a_i}
+    The derivative of Eq. 4 to 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
     Parameters
     ----------
@@ -410,12 +236,7 @@ def decoder_step_backward(
     Returns
     -------
     grad_y_embedded, grad_state, grad_encoder_states, grad_params : three arrays and DecoderParams
-        Shaped like the arguments; in units of L for each unit of the argument.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
+        Shaped like the arguments.
 
     Examples
     --------
@@ -428,10 +249,6 @@ def decoder_step_backward(
     >>> grad_y, grad_s, grad_h, _ = decoder_step_backward(grad, one, one, one[None], params, one, one)
     >>> grad_y.item(), grad_s.item(), grad_h.item()
     (0.0, 0.5, 0.0)
-
-    References
-    ----------
-    The derivative of Eq. 4 to 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
     """
     grad_new_state, grad_context, grad_weights = grad
     _check_shape("y_embedded", y_embedded, (state.shape[0], "d_e"), "one embedded token for each row")
@@ -459,33 +276,22 @@ def cross_entropy_backward(grad: float, logits: Array, targets: Array, mask: Arr
     For one token :math:`-\log p(y) = \log \sum_k \exp(l_k) - l_y`; the first term has the derivative p(k),
     the second one -1 at k = y. N real tokens share the loss. It is what the model said minus what was wanted:
     nothing is left to learn where p is already right.
+    The derivative of the logarithm of Eq. 2 in Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
+    Taught in: decoder.
 
     Parameters
     ----------
-    grad : float
-        Gradient for the loss; 1.0 where the cross entropy is the loss.
-    logits, targets, mask : arrays of shape (B, m, V), (B, m), (B, m)
-        As in the forward call.
+    grad : float. Gradient for the loss; 1.0 where the cross entropy is the loss.
+    logits, targets, mask : arrays of shape (B, m, V), (B, m), (B, m). As in the forward call.
 
     Returns
     -------
-    grad_logits : array of shape (B, m, V)
-        In nats per real target token, for each unit of score.
-
-    Raises
-    ------
-    ValueError
-        As `cross_entropy`; NoRealTokenError if there is no real target token in the batch.
+    grad_logits : array of shape (B, m, V). In nats per real target token, for each unit of score.
 
     Examples
     --------
     >>> cross_entropy_backward(1.0, np.zeros((1, 1, 4)), np.array([[2]]), np.array([[True]]))
     array([[[ 0.25,  0.25, -0.75,  0.25]]])
-
-    References
-    ----------
-    The derivative of the logarithm of Eq. 2 in Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
-    Taught in: decoder.
     """
     real_logits, real_targets = _real_positions(logits, targets, mask)  # (N, V), (N,)
     N = len(real_targets)

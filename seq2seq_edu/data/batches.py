@@ -46,20 +46,12 @@ def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
 
     Parameters
     ----------
-    rows : sequence of B sequences of int
-        Ids; the rows may differ in length.
-    length : int, optional
-        Columns of the tensor; as many as the longest row has if left out.
+    rows : sequence of B sequences of int. Ids; the rows may differ in length.
+    length : int, optional. Columns of the tensor; as many as the longest row has if left out.
 
     Returns
     -------
-    ids : int64 Tensor of shape (B, length)
-        On the CPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no row, or a row is longer than ``length``.
+    ids : int64 Tensor of shape (B, length). On the CPU.
 
     Examples
     --------
@@ -84,20 +76,12 @@ def make_batch(pairs: Sequence[IdPair], extra_padding: int = 0) -> Batch:
 
     Parameters
     ----------
-    pairs : sequence of (source ids, target ids)
-        Without bos and eos.
-    extra_padding : int
-        Columns of padding beyond the longest row; must change nothing (tests use it).
+    pairs : sequence of (source ids, target ids). Without bos and eos.
+    extra_padding : int. Columns of padding beyond the longest row; must change nothing (tests use it).
 
     Returns
     -------
-    batch : Batch
-        On the CPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no pair, or a source is empty.
+    batch : Batch. On the CPU.
 
     Examples
     --------
@@ -127,25 +111,6 @@ def length_buckets(pairs: Sequence[IdPair], tokens: int, seed: Sequence[int]) ->
 
     Pairs are shuffled, sorted by length within windows of 50 batches, and cut so that no batch holds more
     than ``tokens`` target positions, padding included (a single longer pair makes a batch of its own).
-
-    Parameters
-    ----------
-    pairs : sequence of (source ids, target ids)
-        The training data.
-    tokens : int
-        Target positions a batch, at most.
-    seed : sequence of int
-        For instance (seed, epoch); the same seed gives the same batches.
-
-    Yields
-    ------
-    index : list of int
-        The pairs of one batch; every pair comes exactly once an epoch.
-
-    Raises
-    ------
-    ValueError
-        If ``tokens`` is not positive.
     """
     if tokens < 1:
         raise ValueError(f"a batch needs at least 1 target position; got tokens={tokens}")

@@ -63,23 +63,7 @@ class Corpus:
 
 
 def data_folder(option: str | Path | None = None) -> Path:
-    """Say where the data lie: the option, else the variable ``SEQ2SEQ_EDU_DATA``, else the user's cache.
-
-    Parameters
-    ----------
-    option : path or None
-        What the reader asked for; an empty string counts as nothing asked.
-
-    Returns
-    -------
-    folder : Path
-        With ``~`` expanded. It need not exist yet.
-
-    Examples
-    --------
-    >>> data_folder("corpora").name
-    'corpora'
-    """
+    """Say where the data lie: the option, else the variable ``SEQ2SEQ_EDU_DATA``, else the user's cache."""
     chosen = option or os.environ.get(ENVIRONMENT_VARIABLE)
     return Path(chosen or pooch.os_cache("seq2seq_edu")).expanduser()
 
@@ -92,22 +76,12 @@ def load(name: str, *, data_dir: str | Path | None = None, progress: bool | None
     name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh"}
         Multi30k (German to English, captions of photographs; test is test_2016_flickr) or Tatoeba (Chinese
         and English, short everyday sentences, in either direction with the same split).
-    data_dir : path or None
-        See :func:`data_folder`.
-    progress : bool or None
-        Show a progress bar while downloading; None shows it only on a terminal.
+    data_dir : path or None. See :func:`data_folder`.
+    progress : bool or None. Show a progress bar while downloading; None shows it only on a terminal.
 
     Returns
     -------
-    corpus : Corpus
-        No sentence of either language stands in two splits, compared by :func:`sentence_key`.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or a file is not the published one (wrong hash).
-    OSError
-        If a file is missing and cannot be downloaded or stored.
+    corpus : Corpus. No sentence of either language stands in two splits, compared by :func:`sentence_key`.
 
     Examples
     --------
@@ -137,8 +111,7 @@ def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "
     Parameters
     ----------
     corpus : Corpus
-    side : {"source", "target", "both"}
-        With "both", every source sentence is followed by its translation.
+    side : {"source", "target", "both"}. With "both", every source sentence is followed by its translation.
 
     Yields
     ------
@@ -164,23 +137,7 @@ def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "
 
 
 def read_parallel(source_path: str | Path, target_path: str | Path) -> list[Pair]:
-    """Read two text files, plain or gzip, whose lines with the same number translate each other.
-
-    Parameters
-    ----------
-    source_path, target_path : paths
-        UTF-8; a name ending in ``.gz`` is decompressed. A line empty in both files is skipped.
-
-    Returns
-    -------
-    pairs : list of Pair
-        Space at both ends of a line is removed.
-
-    Raises
-    ------
-    ValueError
-        If a file is empty or not UTF-8, if they differ in length, or if a line is empty on one side only.
-    """
+    """Read two text files, plain or gzip, whose lines with the same number translate each other."""
     source, target = _lines(Path(source_path)), _lines(Path(target_path))
     if len(source) != len(target):
         raise ValueError(
@@ -200,22 +157,7 @@ def read_parallel(source_path: str | Path, target_path: str | Path) -> list[Pair
 
 
 def read_tsv(path: str | Path) -> list[Pair]:
-    """Read pairs from one tab-separated text file: source first, target second, further columns ignored.
-
-    Parameters
-    ----------
-    path : path
-        UTF-8, with or without a byte-order mark; ``.gz`` is decompressed. Empty lines are skipped.
-
-    Returns
-    -------
-    pairs : list of Pair
-
-    Raises
-    ------
-    ValueError
-        If the file is empty or not UTF-8, or a line has no tab or an empty column.
-    """
+    """Read pairs from one tab-separated text file: source first, target second, further columns ignored."""
     pairs = []
     for number, line in enumerate(_lines(Path(path)), start=1):
         if not line:
@@ -235,13 +177,11 @@ def simplified(text: str) -> str:
 
     Parameters
     ----------
-    text : str
-        With traditional or variant characters, or without.
+    text : str. With traditional or variant characters, or without.
 
     Returns
     -------
-    text : str
-        The same words, in simplified characters.
+    text : str. The same words, in simplified characters.
 
     Examples
     --------
@@ -260,13 +200,11 @@ def sentence_key(text: str) -> str:
 
     Parameters
     ----------
-    text : str
-        A sentence of any language.
+    text : str. A sentence of any language.
 
     Returns
     -------
-    key : str
-        The text itself (NFKC, case-folded) where it has neither letters nor digits.
+    key : str. The text itself (NFKC, case-folded) where it has neither letters nor digits.
 
     Examples
     --------
@@ -292,21 +230,14 @@ def split_by_sentence(
     Parameters
     ----------
     pairs : iterable of Pair
-    validation, test : int
-        Pairs wanted; components are taken until the number is reached.
+    validation, test : int. Pairs wanted; components are taken until the number is reached.
     largest : int
         Components with more pairs than this go to training: held-out text should not be one sentence in many
         guises.
 
     Returns
     -------
-    train, validation, test : lists of Pair
-        Each in the order of the input.
-
-    Raises
-    ------
-    ValueError
-        If the components small enough to be held out do not make up the numbers asked for.
+    train, validation, test : lists of Pair. Each in the order of the input.
 
     Examples
     --------

@@ -18,13 +18,6 @@ class Example(NamedTuple):
     sentence holds its end token. `sure` links are beyond doubt; `possible` links contain the sure ones and
     those an aligner may draw without being wrong. These are the S and P of the alignment error rate.
 
-    Parameters
-    ----------
-    source, target : tuples of str, of lengths n and m
-        The tokens. No token holds a space.
-    sure, possible : frozensets of (t, i) with 0 <= t < m and 0 <= i < n
-        Gold links; `sure` is a subset of `possible`.
-
     Examples
     --------
     >>> Example(("a", "b"), ("b", "a"), frozenset({(0, 1), (1, 0)}), frozenset({(0, 1), (1, 0)})).target
@@ -51,22 +44,13 @@ def split(
 
     Parameters
     ----------
-    examples : sequence of Example
-        Repeats are kept, all on one side.
-    validation, test : int
-        How many examples these two sides get, exactly. Training gets the rest.
-    seed : int
-        The same seed and arguments give the same split.
+    examples : sequence of Example. Repeats are kept, all on one side.
+    validation, test : int. How many examples these two sides get, exactly. Training gets the rest.
+    seed : int. The same seed and arguments give the same split.
 
     Returns
     -------
-    train, validation, test : lists of Example
-        Together they hold every example once.
-
-    Raises
-    ------
-    ValueError
-        If a size is negative, or the groups of related examples cannot make up these sizes.
+    train, validation, test : lists of Example. Together they hold every example once.
 
     Examples
     --------
@@ -101,23 +85,7 @@ def split(
 
 
 def connected(pairs: Iterable[tuple[Hashable, Hashable]]) -> list[list[int]]:
-    """Group the pairs that share a source or a target, directly or through others (union-find).
-
-    Parameters
-    ----------
-    pairs : iterable of (source, target)
-        Sentences, or what makes them the same sentence. A source never equals a target.
-
-    Returns
-    -------
-    groups : list of lists of int
-        Places of the pairs, in order; groups in the order of their first pair.
-
-    Examples
-    --------
-    >>> connected([("a", "A"), ("b", "B"), ("c", "A"), ("c", "C")])
-    [[0, 2, 3], [1]]
-    """
+    """Group the pairs that share a source or a target, directly or through others (union-find)."""
     parent: dict[_Side, _Side] = {}
 
     def root(side: _Side) -> _Side:
@@ -138,21 +106,6 @@ def connected(pairs: Iterable[tuple[Hashable, Hashable]]) -> list[list[int]]:
 
 
 def check_count(count: int) -> None:
-    """Refuse a negative number of examples.
-
-    Parameters
-    ----------
-    count : int
-        How many examples a task was asked for.
-
-    Raises
-    ------
-    ValueError
-        If `count` is negative.
-
-    Examples
-    --------
-    >>> check_count(0)
-    """
+    """Refuse a negative number of examples."""
     if count < 0:
         raise ValueError(f"count is how many examples to draw, so it must be 0 or more, got {count}")

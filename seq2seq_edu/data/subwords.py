@@ -59,30 +59,7 @@ class Subwords:
         character_coverage: float = 1.0,
         seed: int = 0,
     ) -> Subwords:
-        """Learn the pieces from these texts and no others; the same texts give the same pieces.
-
-        Parameters
-        ----------
-        texts : iterable of str
-            The training split: ``corpora.training_texts(corpus)``.
-        vocab_size : int
-            Number of ids, the four special ones included.
-        lowercase : bool
-            Lower the case of all text, now and whenever this model encodes.
-        character_coverage : float
-            Share of the running characters that get a piece of their own; the rarest others become unk.
-        seed : int
-            For sentencepiece's generator. Byte-pair encoding chooses nothing by chance, so all seeds agree.
-
-        Returns
-        -------
-        subwords : Subwords
-
-        Raises
-        ------
-        ValueError
-            If the texts are empty, or `vocab_size` is too small for their characters or too large for them.
-        """
+        """Learn the pieces from these texts and no others; the same texts give the same pieces."""
         lines = [line for line in (normalise(text, lowercase=lowercase) for text in texts) if line]
         if not lines:
             raise ValueError("no text to learn subwords from: every text given is empty")
@@ -102,36 +79,11 @@ class Subwords:
         return int(self._processor.get_piece_size())
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids, without bos and eos; a character never seen in training becomes unk.
-
-        Parameters
-        ----------
-        text : str
-            Normalised first, see :func:`normalise`; empty text gives an empty list.
-
-        Returns
-        -------
-        ids : list of int
-        """
+        """Turn text into ids, without bos and eos; a character never seen in training becomes unk."""
         return list(self._processor.encode(normalise(text, lowercase=self.lowercase), out_type=int))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Turn ids into text; pad, bos and eos leave no trace, unk is written ⁇.
-
-        Parameters
-        ----------
-        ids : sequence of int
-
-        Returns
-        -------
-        text : str
-            ``decode(encode(text))`` is ``normalise(text)`` if all characters were seen in training.
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the vocabulary.
-        """
+        """Turn ids into text; pad, bos and eos leave no trace, unk is written ⁇."""
         return str(self._processor.decode(self._checked(ids)))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
@@ -140,20 +92,6 @@ class Subwords:
         A piece that begins a word is written plain, one that goes on with it has a dot before it: schlaf
         ·end. Chinese and punctuation need no dot. A space by itself is ▁; the special ids are <pad>, <bos>,
         <eos> and <unk>.
-
-        Parameters
-        ----------
-        ids : sequence of int
-
-        Returns
-        -------
-        tokens : list of str
-            As many as ids. For text to score or print use :meth:`decode`.
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the vocabulary.
         """
         pieces = [self._processor.id_to_piece(i) for i in self._checked(ids)]
         shown = []
@@ -173,13 +111,7 @@ class Subwords:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Subwords:
-        """Read what :meth:`to_bytes` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the bytes are of another format, cut short or changed.
-        """
+        """Read what :meth:`to_bytes` wrote."""
         line, _, model = content.partition(b"\n")
         try:
             head = json.loads(line)
@@ -225,23 +157,6 @@ def normalise(text: str, *, lowercase: bool = False) -> str:
 
     Width and punctuation stay as they are: a Chinese comma is not an English one. Zero-width spaces go, and
     the sign sentencepiece keeps for itself (▁) counts as a space.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-    lowercase : bool
-        Lower the case as well.
-
-    Returns
-    -------
-    text : str
-        On one line, without space at its ends; normalising it again changes nothing.
-
-    Examples
-    --------
-    >>> normalise("  Ein\\tHund　，", lowercase=True)
-    'ein hund ，'
     """
     composed = unicodedata.normalize("NFC", text.replace("\u200b", "").replace(SPACE, " ").replace("\0", " "))
     return " ".join((composed.lower() if lowercase else composed).split())

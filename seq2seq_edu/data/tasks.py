@@ -26,24 +26,14 @@ def reversal(
 
     Parameters
     ----------
-    count : int
-        How many examples. Short strings may come up more than once.
-    seed : int
-        The same seed and arguments give the same list.
-    min_length, max_length : int
-        Lengths are uniform from `min_length` to `max_length`, both included.
-    symbols : int
-        Size of the alphabet, 1 to 26: the letters a, b, c, ...
+    count : int. How many examples. Short strings may come up more than once.
+    seed : int. The same seed and arguments give the same list.
+    min_length, max_length : int. Lengths are uniform from `min_length` to `max_length`, both included.
+    symbols : int. Size of the alphabet, 1 to 26: the letters a, b, c, ...
 
     Returns
     -------
-    examples : list of Example
-        Each target token has exactly one link, which is sure.
-
-    Raises
-    ------
-    ValueError
-        If `count` is negative, the lengths are not 1 <= min <= max, or `symbols` is not 1 to 26.
+    examples : list of Example. Each target token has exactly one link, which is sure.
 
     Examples
     --------

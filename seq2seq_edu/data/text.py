@@ -37,13 +37,7 @@ class Vocabulary:
 
     Parameters
     ----------
-    words : sequence of str
-        The words, without the four special tokens; word k gets id k + 4.
-
-    Raises
-    ------
-    ValueError
-        If a word stands twice, is empty, holds a space or is the name of a special token.
+    words : sequence of str. The words, without the four special tokens; word k gets id k + 4.
 
     Examples
     --------

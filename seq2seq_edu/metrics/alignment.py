@@ -28,33 +28,7 @@ class AlignmentReport:
 
 
 def argmax_links(alignment: Array, *, has_eos: bool = True) -> frozenset[Link]:
-    """Link every target step to the source position with the largest weight.
-
-    Parameters
-    ----------
-    alignment : array of shape (m, n)
-        Attention weights of one sentence without padding: rows are target steps, columns source positions.
-    has_eos : bool
-        Whether the last row and the last column belong to eos, as models of this package give them. The row
-        of eos makes no link. A word whose largest weight stands in the column of eos makes no link either:
-        it attends to no word.
-
-    Returns
-    -------
-    links : frozenset of (target step, source position)
-        Counted from 0.
-
-    Raises
-    ------
-    ValueError
-        If the weights are not a matrix of numbers in 0 .. 1.
-
-    Examples
-    --------
-    >>> weights = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.0, 0.1, 0.9]])
-    >>> sorted(argmax_links(weights)), sorted(argmax_links(weights, has_eos=False))
-    ([(0, 0)], [(0, 0), (1, 2), (2, 2)])
-    """
+    """Link every target step to the source position with the largest weight."""
     rows = _word_rows(alignment, has_eos)
     words = rows.shape[1] - has_eos
     return frozenset((t, int(i)) for t, i in enumerate(rows.argmax(axis=1)) if i < words)
@@ -71,20 +45,12 @@ def alignment_error_rate(
     ----------
     links : iterable of (target step, source position), or array of shape (m, n)
         A; from attention weights :func:`argmax_links` makes it.
-    sure, possible : sets of (target step, source position)
-        S and P. Gold links know no eos.
-    has_eos : bool
-        For attention weights: whether the last row and column belong to eos.
+    sure, possible : sets of (target step, source position). S and P. Gold links know no eos.
+    has_eos : bool. For attention weights: whether the last row and column belong to eos.
 
     Returns
     -------
-    rate : float
-        In 0 .. 1; 0 if all sure links are found and all found are possible.
-
-    Raises
-    ------
-    ValueError
-        If S is not a part of P, or there is no link in A and S.
+    rate : float. In 0 .. 1; 0 if all sure links are found and all found are possible.
 
     Examples
     --------
@@ -115,8 +81,7 @@ def corpus_alignment(
     ----------
     alignments : sequence of arrays of shape (m, n)
         One matrix a sentence, without padding; see :func:`argmax_links` for `has_eos`.
-    sure, possible : sequences of sets of (target step, source position)
-        Gold links, without eos.
+    sure, possible : sequences of sets of (target step, source position). Gold links, without eos.
     has_eos : bool
         Whether the last row and column of every matrix belong to eos. The row is left out of everything
         below; the column stays, since weight on eos is weight not spent on a word.
@@ -130,12 +95,6 @@ def corpus_alignment(
         `max_weight`: mean largest weight of a target step, in 0 .. 1. High is confident, not right.
         `entropy`: mean over target steps, in nats; 0 is all weight on one position.
         `sentences`, `steps`: how many were counted (steps without eos).
-
-    Raises
-    ------
-    ValueError
-        If lists are empty or differ in length, a gold link lies outside its matrix, S is not a part of P, or
-        no step has a gold link.
 
     References
     ----------

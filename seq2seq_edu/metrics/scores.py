@@ -60,18 +60,11 @@ def bleu(
     tokenize : {"13a", "intl", "zh", "char", "none"}
         "13a" is the standard for European languages, "zh" for Chinese. "none" splits at spaces: with
         `lowercase` it gives the BLEU tutorials print on their own tokens, not comparable with the others.
-    lowercase : bool
-        Ignore case.
+    lowercase : bool. Ignore case.
 
     Returns
     -------
-    score : Score
-        Value in 0 .. 100, higher is better, and the signature to print beside it.
-
-    Raises
-    ------
-    ValueError
-        If the lists are empty or differ in length, or the tokeniser is unknown.
+    score : Score. Value in 0 .. 100, higher is better, and the signature to print beside it.
 
     Examples
     --------
@@ -106,22 +99,13 @@ def bleu_interval(
 
     Parameters
     ----------
-    hypotheses, references, tokenize, lowercase
-        As for :func:`bleu`.
-    samples : int
-        Number of redrawn test sets.
-    seed : int
-        For the drawing.
+    hypotheses, references, tokenize, lowercase: As for :func:`bleu`.
+    samples : int. Number of redrawn test sets.
+    seed : int. For the drawing.
 
     Returns
     -------
-    interval : Interval
-        Value as :func:`bleu` gives it, low and high, in 0 .. 100.
-
-    Raises
-    ------
-    ValueError
-        As for :func:`bleu`, or if `samples` is below 1.
+    interval : Interval. Value as :func:`bleu` gives it, low and high, in 0 .. 100.
 
     References
     ----------
@@ -138,27 +122,7 @@ def bleu_interval(
 
 
 def words(text: str) -> list[str]:
-    """Split a text into lower-cased words, punctuation marks and Chinese characters, as older systems did.
-
-    Parameters
-    ----------
-    text : str
-        A sentence.
-
-    Returns
-    -------
-    words : list of str
-        Without spaces.
-
-    Examples
-    --------
-    >>> words("A dog's ball, 我们!")
-    ['a', 'dog', "'", 's', 'ball', ',', '我', '们', '!']
-
-    References
-    ----------
-    Taught in: real_translation.
-    """
+    """Split a text into lower-cased words, punctuation marks and Chinese characters, as older systems did."""
     return re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]", text.lower())
 
 
@@ -172,13 +136,7 @@ def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> f
 
     Returns
     -------
-    share : float
-        From 0 (none) to 1 (all).
-
-    Raises
-    ------
-    ValueError
-        If the lists are empty or differ in length.
+    share : float. From 0 (none) to 1 (all).
 
     Examples
     --------
@@ -206,13 +164,7 @@ def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[
 
     Returns
     -------
-    share : float
-        From 0 (none) to 1 (all), over the positions of all pairs together.
-
-    Raises
-    ------
-    ValueError
-        If the lists are empty, differ in length or hold texts, or if there is no token at all.
+    share : float. From 0 (none) to 1 (all), over the positions of all pairs together.
 
     Examples
     --------
@@ -251,25 +203,17 @@ def by_length(
     ----------
     lengths : sequence of int
         Length of every item, by which it is sorted into a bin; usually of the source, in tokens.
-    hypotheses, references : sequences of str
-        As for :func:`bleu`.
+    hypotheses, references : sequences of str. As for :func:`bleu`.
     edges : increasing sequence of int
         Where a new bin begins: (5, 10) makes 0 .. 4, 5 .. 9 and 10 and more, so every item has one bin.
-    tokenize, lowercase
-        For BLEU.
-    samples, seed : int
-        For the bootstrap intervals.
+    tokenize, lowercase: For BLEU.
+    samples, seed : int. For the bootstrap intervals.
 
     Returns
     -------
     records : list of LengthRecord
         One a bin, shortest first, with count, mean length, exact match (0 .. 1) and BLEU (0 .. 100), both
         with 95 % intervals. Look at the count: the interval of one item has no width and means nothing.
-
-    Raises
-    ------
-    ValueError
-        If lists are empty or differ in length, or the edges do not increase.
 
     Examples
     --------
@@ -304,34 +248,7 @@ def by_length(
 
 
 def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0) -> Interval:
-    """Give the mean of numbers with its 95 % bootstrap interval.
-
-    Parameters
-    ----------
-    values : sequence of numbers
-        One an item, such as 1 for right and 0 for wrong.
-    samples, seed : int
-        Number of redrawn sets, and the seed of the drawing.
-
-    Returns
-    -------
-    interval : Interval(value, low, high)
-        The mean and the ends of its interval, in the unit of the values.
-
-    Raises
-    ------
-    ValueError
-        If there are no values, or `samples` is below 1.
-
-    Examples
-    --------
-    >>> mean_interval([1, 1, 1])
-    Interval(value=1.0, low=1.0, high=1.0)
-
-    References
-    ----------
-    Koehn (2004), as for :func:`bleu_interval`.
-    """
+    """Give the mean of numbers with its 95 % bootstrap interval."""
     if len(values) == 0:
         raise ValueError("no values to take the mean of")
     numbers = np.asarray(values, dtype=float)
@@ -344,15 +261,7 @@ def check_lists(
     second: Sequence[object],
     names: tuple[str, str] = ("hypotheses", "references"),
 ) -> None:
-    """Refuse empty lists and lists of different length.
-
-    Parameters
-    ----------
-    first, second : sequences
-        To be compared one by one.
-    names : pair of str
-        What the message calls them.
-    """
+    """Refuse empty lists and lists of different length."""
     if len(first) != len(second):
         raise ValueError(f"{len(first)} {names[0]} but {len(second)} {names[1]}: expected as many")
     if len(first) == 0:

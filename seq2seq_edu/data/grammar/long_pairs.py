@@ -30,10 +30,8 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
 
     Parameters
     ----------
-    count : int
-        How many. They are drawn independently, so a short one may come up twice.
-    seed : int
-        The same seed and arguments give the same list.
+    count : int. How many. They are drawn independently, so a short one may come up twice.
+    seed : int. The same seed and arguments give the same list.
     min_length, max_length : int
         English words (a comma is one), both included. Every length is equally likely.
 
@@ -42,11 +40,6 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
     examples : list of Example
         Source English, target Chinese, both in words. The same source always has the same target, and every
         target word has a link. Sure: words that mean the same. The comma after 以后 is possible only.
-
-    Raises
-    ------
-    ValueError
-        If `count` is negative or the lengths are not 5 <= min <= max.
 
     Examples
     --------
@@ -104,22 +97,7 @@ def _part(rng: random.Random) -> Phrase:
 
 
 def after(main: Sentence, before: Sentence) -> Phrase:
-    """Say "she sang the song after I fed the dog": 我 喂 了 那 只 狗 以后 ， 她 唱 了 那 首 歌.
-
-    Parameters
-    ----------
-    main, before : Sentence
-        What was done, and what had been done before it. Their times are left out: "after" tells the time.
-
-    Returns
-    -------
-    phrase : Phrase
-        English with `main` first, Chinese with `before` first.
-
-    References
-    ----------
-    Written for this course. Taught in: real_translation.
-    """
+    """Say "she sang the song after I fed the dog": 我 喂 了 那 只 狗 以后 ， 她 唱 了 那 首 歌."""
     late, early, joint = say(main._replace(time=None)), say(before._replace(time=None)), Word("after")
     between = [Token("以后", sure=(joint,)), Token("，", possible=(joint,))]
     return Phrase(late.english + [joint] + early.english, early.chinese + between + late.chinese)

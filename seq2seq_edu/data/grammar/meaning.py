@@ -60,30 +60,7 @@ _WITHIN = (lexicon.A, lexicon.TWO, lexicon.THE)  # before the object of a relati
 
 
 def draw(rng: random.Random, relative_clauses: float) -> Sentence:
-    """Choose an event of the lexicon and everything about it.
-
-    Parameters
-    ----------
-    rng : random.Random
-        Where the chances come from.
-    relative_clauses : float
-        The chance, 0 to 1, that the subject has a relative clause, and that the object has one. (A few
-        nouns have none: nobody says much about a cup of tea.)
-
-    Returns
-    -------
-    sentence : Sentence
-        Each verb is equally likely, then each of its rows in the table.
-
-    Examples
-    --------
-    >>> draw(random.Random(0), relative_clauses=0.0).object.relative is None
-    True
-
-    References
-    ----------
-    Written for this course. Taught in: train_and_look.
-    """
+    """Choose an event of the lexicon and everything about it."""
     base = rng.choice(_VERBS)
     verb = rng.choice([row for row in lexicon.VERBS if row.base == base])
     tense = rng.choice(verb.tenses)

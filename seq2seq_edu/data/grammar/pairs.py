@@ -30,10 +30,8 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
 
     Parameters
     ----------
-    count : int
-        How many. They are drawn independently, so a short one may come up twice.
-    seed : int
-        The same seed and arguments give the same list.
+    count : int. How many. They are drawn independently, so a short one may come up twice.
+    seed : int. The same seed and arguments give the same list.
     relative_clauses : float
         The chance, 0 to 1, that a noun phrase which may hold a relative clause does hold one. More of them
         make longer sentences and longer jumps.
@@ -44,11 +42,6 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
         Source English, target Chinese, both in words. The same source always has the same target. Every
         target word has a link. Sure: words that mean the same. Possible as well: measure words, 有, 了, 的,
         the word after a place (里, 上), and 正在 with the -ing form.
-
-    Raises
-    ------
-    ValueError
-        If `count` is negative or `relative_clauses` is not between 0 and 1.
 
     Examples
     --------
@@ -72,13 +65,11 @@ def translate(sentence: Sentence) -> Example:
 
     Parameters
     ----------
-    sentence : Sentence
-        What to say.
+    sentence : Sentence. What to say.
 
     Returns
     -------
-    example : Example
-        Source English, target Chinese.
+    example : Example. Source English, target Chinese.
 
     Examples
     --------
@@ -100,29 +91,7 @@ def translate(sentence: Sentence) -> Example:
 
 
 def link(phrase: Phrase) -> Example:
-    """Turn what is said in both languages into an example: the words, and the links as positions.
-
-    Parameters
-    ----------
-    phrase : Phrase
-        A whole sentence.
-
-    Returns
-    -------
-    example : Example
-        Source English, target Chinese.
-
-    Examples
-    --------
-    >>> hat = Word("hats")
-    >>> example = link(Phrase([Word("two"), hat], [Token("帽子", sure=(hat,))]))
-    >>> example.target, sorted(example.sure)
-    (('帽子',), [(0, 1)])
-
-    References
-    ----------
-    Written for this course. Taught in: train_and_look.
-    """
+    """Turn what is said in both languages into an example: the words, and the links as positions."""
     position = {word: i for i, word in enumerate(phrase.english)}
     sure = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.sure}
     possible = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.possible}
@@ -162,22 +131,7 @@ def _words(text: str) -> list[Word]:
 
 
 def say(sentence: Sentence) -> Phrase:
-    """Order the phrases: subject verb object place time; in Chinese time subject place verb object.
-
-    Parameters
-    ----------
-    sentence : Sentence
-        What to say.
-
-    Returns
-    -------
-    phrase : Phrase
-        The sentence in both languages; each Chinese word knows its English words.
-
-    References
-    ----------
-    Written for this course. Taught in: train_and_look.
-    """
+    """Order the phrases: subject verb object place time; in Chinese time subject place verb object."""
     subject, thing = _noun_phrase(sentence.subject), _noun_phrase(sentence.object)
     place, time = _place(sentence.place), _time(sentence.time)
     helper, verb = _verb(sentence)
