@@ -19,7 +19,6 @@ from seq2seq_edu.grading.judge import Result
 from seq2seq_edu.grading.questions import Chapter
 
 GRADES, SHARD = "grades.csv", "shard.txt"
-KINDS = ("html", "md")  # of feedback
 Given = Mapping[tuple[str, str], str]
 
 
@@ -113,7 +112,7 @@ def _holds(grading: Grading, submission: Submission, row: Row) -> bool:
         "version": grading.version,
         "sandbox": grading.sandbox,
     }
-    pages = [_page(grading.out, row["student"], kind).exists() for kind in KINDS]
+    pages = [_page(grading.out, row["student"], kind).exists() for kind in report.KINDS]
     return all(row[column] == value for column, value in now.items()) and all(pages)
 
 
@@ -123,8 +122,8 @@ def _grade(grading: Grading, submission: Submission, given: Given) -> Row:
     result = _result(grading, submission)
     row = gradebook.row_of(student, result, chapter, grading.seed, grading.version, submission.note)
     row = gradebook.with_by_hand(row, given)
-    for kind, make in zip(KINDS, (report.page_html, report.page_markdown), strict=True):
-        page = report.fill(make(student, result, chapter, grading.version), row)
+    for kind in report.KINDS:
+        page = report.fill(report.page(kind, student, result, chapter, grading.version), row)
         write_whole(_page(grading.out, student, kind), page.encode())
     return row
 
@@ -149,7 +148,7 @@ def _page(out: Path, student: str, kind: str) -> Path:
 def _fill(out: Path, row: Row, given: Given) -> Row:
     """Put points given by hand into a row and into its pages; return the row."""
     row = gradebook.with_by_hand(row, given)
-    for kind in KINDS:
+    for kind in report.KINDS:
         path = _page(out, row["student"], kind)
         if path.exists():
             old = path.read_text(encoding="utf-8")

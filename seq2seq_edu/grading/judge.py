@@ -24,7 +24,7 @@ from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import LONGEST, Reply, Request
 from seq2seq_edu.grading.questions import Chapter, Outcome, earned, run
 from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
-from seq2seq_edu.grading.watch import Gone, Over, Watch
+from seq2seq_edu.grading.watch import NoAnswer, SubmissionOver, Watch
 
 LARGEST_REPLY = 16 * 2**20  # bytes
 MOST = 100  # cells and notes that are kept
@@ -106,7 +106,7 @@ class _Session:
     limits: Limits
     end: float
     sha256: str = ""
-    over: Over | None = None
+    over: SubmissionOver | None = None
     cells: dict[int, tuple[str, str]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)  # in order, each once
     skip: set[int] = field(default_factory=set)
@@ -119,17 +119,17 @@ class _Session:
         try:
             with open(os.open(path, flags), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise Over("unreadable", "not a regular file")
+                    raise SubmissionOver("unreadable", "not a regular file")
                 self.data = file.read(self.limits.notebook + 1)
             self.sha256 = hashlib.sha256(self.data).hexdigest()
             if len(self.data) > self.limits.notebook:
-                raise Over("unreadable", f"over {self.limits.notebook / 10**6:.0f} MB")
+                raise SubmissionOver("unreadable", f"over {self.limits.notebook / 10**6:.0f} MB")
         except FileNotFoundError:
-            self.over = Over("missing", "no such file")
+            self.over = SubmissionOver("missing", "no such file")
         except OSError as error:
             why = "a link" if error.errno == errno.ELOOP else error.strerror or ""
-            self.over = Over("unreadable", why)
-        except Over as over:
+            self.over = SubmissionOver("unreadable", why)
+        except SubmissionOver as over:
             self.over = over
         if self.over:
             self._note(self.over.args[1])
@@ -140,9 +140,9 @@ class _Session:
             if self.process is None:
                 self._start()
             reply = self._exchange(wire.encode(request), self.limits.call)
-        except Gone as gone:
+        except NoAnswer as gone:
             self.stop()
-            if isinstance(gone, Over) and self.over is None:
+            if isinstance(gone, SubmissionOver) and self.over is None:
                 self.over = gone
                 self._note(gone.args[1])
             return {"error": "gone", "type": "", "message": gone.args[-1]}
@@ -178,12 +178,12 @@ class _Session:
                     running = self._cell(message)
                     message = self._exchange(b"", self.limits.cell)
                 return self._compare()
-            except Over:
+            except SubmissionOver:
                 raise
-            except Gone as gone:
+            except NoAnswer as gone:
                 self.stop()
                 if running < 0 or running in self.skip:
-                    raise Over("crashed", f"the notebook could not be started: it {gone}") from None
+                    raise SubmissionOver("crashed", f"the notebook could not be started: it {gone}") from None
                 self.skip.add(running)
                 self.cells[running] = ("stopped", f"{gone}")
                 self._note(f"started again without cell {running}, which {gone}")
@@ -191,10 +191,10 @@ class _Session:
     def _cell(self, message: Reply) -> int:
         """Note what the notebook says of a cell; return its place if it runs now."""
         if "unreadable" in message:
-            raise Over("unreadable", f"not a notebook: {_text(message['unreadable'])}")
+            raise SubmissionOver("unreadable", f"not a notebook: {_text(message['unreadable'])}")
         place = message.get("cell")
         if type(place) is not int or not 0 <= place < 10**6:
-            raise Gone("sent nonsense")
+            raise NoAnswer("sent nonsense")
         if "error" in message and len(self.cells) < MOST:
             self.cells[place] = _text(message.get("type")), _text(message.get("message"))
         notes = message.get("notes")
@@ -220,7 +220,7 @@ class _Session:
         """Send bytes if there are any, and return the next message, within the time."""
         process, reason = self.process, f"took over {seconds:g} s"
         if process is None or process.stdin is None or process.stdout is None:
-            raise Gone("is not running")
+            raise NoAnswer("is not running")
         watch = Watch(process.pid, time.monotonic() + seconds, self.end, self.limits.memory, reason)
         try:
             left = memoryview(message)
@@ -230,11 +230,11 @@ class _Session:
             watch.readable = process.stdout.fileno()
             reply = wire.read(watch, largest=LARGEST_REPLY)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
-            raise Gone("crashed the notebook") from None
+            raise NoAnswer("crashed the notebook") from None
         except ValueError:
-            raise Gone("sent nonsense") from None
+            raise NoAnswer("sent nonsense") from None
         if not isinstance(reply, dict):
-            raise Gone("sent nonsense")
+            raise NoAnswer("sent nonsense")
         return reply
 
 

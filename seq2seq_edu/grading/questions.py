@@ -134,19 +134,8 @@ class Question:
     def check(self, points: float, hint: str, hidden: bool = False) -> Callable[[Any], Any]:
         """Add the decorated function to the checks.
 
-        Parameters
-        ----------
-        points : float
-            What it is worth.
-        hint : str
-            The likely mistake in one sentence, for all that the check itself does not name. Never the answer.
-        hidden : bool
-            Whether only the grader runs it; its source is then left out of the student's file.
-
-        Returns
-        -------
-        decorator : function
-            Returns the function as it was.
+        The hint is the likely mistake in one sentence, for all that the check itself does not name, never the
+        answer. A hidden check is run by the grader alone, and left out of the file that students get.
         """
 
         def add(function: Callable[[Student], None]) -> Callable[[Student], None]:
@@ -190,13 +179,7 @@ class Chapter:
         self.unseen: dict[str, int] = {}  # how many checks of a question were left out of the file
 
     def question(self, id: str, title: str, **what: Any) -> Question:
-        """Add a question; `what` are the other fields of `Question`.
-
-        Raises
-        ------
-        ValueError
-            If there is one of that number already, the kind is unknown, or there are no hints.
-        """
+        """Add a question; `what` are the other fields of `Question`."""
         if id in self.questions:
             raise ValueError(f"question {id} is there twice")
         question = Question(id, title, **what)
@@ -295,56 +278,18 @@ def cut_hidden(source: str) -> str:
 
 
 def fail(message: str = "") -> NoReturn:
-    """Say that an answer is not right.
-
-    Parameters
-    ----------
-    message : str
-        The likely mistake, never the answer; by default the hint of the check.
-
-    Raises
-    ------
-    Failed
-        Always.
-    """
+    """Say that an answer is not right: the likely mistake, never the answer; by default the check's hint."""
     raise Failed(message)
 
 
 def expect(condition: object, message: str = "") -> None:
-    """Say that an answer is not right unless a condition holds.
-
-    Parameters
-    ----------
-    condition : bool
-        What must hold.
-    message : str
-        The likely mistake, never the answer; by default the hint of the check.
-
-    Raises
-    ------
-    Failed
-        If it does not hold.
-    """
+    """Say that an answer is not right unless a condition holds; the message is as for `fail`."""
     if not bool(condition):
         raise Failed(message)
 
 
 def expect_shape(actual: Any, shape: tuple[int, ...], name: str) -> None:
-    """Say that an answer has the wrong shape.
-
-    Parameters
-    ----------
-    actual : object
-        The answer.
-    shape : tuple of int
-        What it must be.
-    name : str
-        What the question calls it.
-
-    Raises
-    ------
-    Failed
-        If it is no array of that shape; the message gives both shapes.
+    """Say that an answer, called `name` in the question, is no array of a shape; the message gives both.
 
     Examples
     --------
@@ -363,19 +308,7 @@ def expect_shape(actual: Any, shape: tuple[int, ...], name: str) -> None:
 def expect_close(actual: Any, expected: Any, message: str = "", tolerance: float = 1e-5) -> None:
     """Say that an answer is not right unless its shape is the expected one and its numbers are close.
 
-    Parameters
-    ----------
-    actual, expected : numbers, arrays or tensors
-        The answer (float32 or float64) and what is right.
-    message : str
-        The likely mistake, never the answer; by default the hint of the check.
-    tolerance : float
-        Largest difference, absolute and relative.
-
-    Raises
-    ------
-    Failed
-        If they differ.
+    The tolerance is the largest difference, absolute and relative; the message is as for `fail`.
 
     Examples
     --------

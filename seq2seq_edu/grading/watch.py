@@ -12,11 +12,11 @@ from pathlib import Path
 LOOK = 0.05  # seconds between two looks at the memory
 
 
-class Gone(Exception):
+class NoAnswer(Exception):
     """The notebook does not answer: the message says why."""
 
 
-class Over(Gone):
+class SubmissionOver(NoAnswer):
     """Nor will it: the status of the submission is the first argument."""
 
 
@@ -43,13 +43,13 @@ class Watch:
         while True:
             now = time.monotonic()
             if now > self.end_of_all:
-                raise Over("timeout", "was not reached: the time of the submission was over")
+                raise SubmissionOver("timeout", "was not reached: the time of the submission was over")
             if now > self.end:
-                raise Gone(self.reason)
+                raise NoAnswer(self.reason)
             if now > self.looked + LOOK:
                 self.looked = now
                 if self._too_large():
-                    raise Gone(f"took over {self.memory / 2**30:.1f} GiB of memory")
+                    raise NoAnswer(f"took over {self.memory / 2**30:.1f} GiB of memory")
             if any(select.select(reads, writes, [], LOOK)):
                 return
 

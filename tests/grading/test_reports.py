@@ -160,8 +160,7 @@ def test_points_by_hand_reach_a_page_that_is_there() -> None:
 def pages(student: str, found: Result) -> tuple[str, str]:
     """Return both pages of a student."""
     made = row(student, found)
-    html = report.page_html(student, found, chapter(), "1")
-    markdown = report.page_markdown(student, found, chapter(), "1")
+    html, markdown = (report.page(kind, student, found, chapter(), "1") for kind in report.KINDS)
     return report.fill(html, made), report.fill(markdown, made)
 
 
