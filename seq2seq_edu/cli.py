@@ -17,11 +17,11 @@ from seq2seq_edu import __version__, doctor
 from seq2seq_edu.bench import table
 from seq2seq_edu.bench.styles import SHAPES
 from seq2seq_edu.decoding import Translation, Translator, check_search, find_pair
-from seq2seq_edu.experiments import recipes, runs
+from seq2seq_edu.experiments import recipes, records, runs, scoring
 from seq2seq_edu.files import write_whole
 from seq2seq_edu.grading import commands as grading
 from seq2seq_edu.models import ATTENTIONS, TransformerConfig
-from seq2seq_edu.training import Checkpoint, load_checkpoint, parallel, pick_device
+from seq2seq_edu.training import Checkpoint, load_checkpoint, pick_device
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, FloatingPointError, parallel.PeerLost) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         return _complain(str(error))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not _is_out_of_memory(error):
@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(text: str) -> int:
     """Print an error as one line, with the number of the process if there are several; return status 2."""
-    who = f"process {parallel.rank()}: " if parallel.rank() else ""
+    rank = os.environ.get("RANK", "0")
+    who = "" if rank == "0" else f"process {rank}: "
     print(f"seq2seq-edu: error: {who}{' '.join(text.split())}", file=sys.stderr)
     return 2
 
@@ -83,12 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _describe_train(commands.add_parser("train", help="train a model and score it on the test split"))
     _describe_translate(commands.add_parser("translate", help="translate sentences with a trained model"))
-    _describe_evaluate(
-        commands.add_parser("evaluate", help="score a trained model on the test split of its data")
-    )
-    _describe_bench(
-        commands.add_parser("bench", help="time training and decoding against code as tutorials write it")
-    )
+    _describe_evaluate(commands.add_parser("evaluate", help="score a trained model on its test split"))
+    _describe_bench(commands.add_parser("bench", help="time training and decoding against tutorials' code"))
     grading.add_parsers(commands)
     examine = commands.add_parser("doctor", help="check this machine and say how to mend what is missing")
     examine.set_defaults(run=lambda options: doctor.main())
@@ -96,70 +93,36 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _describe_train(command: argparse.ArgumentParser) -> None:
-    """Add the options of ``train``."""
+    """Add the options of ``train``: what is trained, then how, then where."""
     add = command.add_argument
-    add(
-        "--data",
-        choices=recipes.DATA,
-        required=True,
-        help="multi30k (de-en) and tatoeba are real text, the others are generated",
-    )
-    _add_settings(command)
+    data = "multi30k (de-en) and tatoeba are real text, the others are generated"
+    add("--data", choices=recipes.DATA, required=True, help=data)
+    add("--attention", choices=tuple(ATTENTIONS), help="the score (default: additive)")
+    known = f"settings: {', '.join(recipes.WIDTHS)} (default: default)"
+    add("--config", choices=tuple(recipes.WIDTHS), default="default", metavar="NAME", help=known)
+    add("--seed", type=int, default=0, metavar="N", help="of parameters, batches and dropout (default: 0)")
+    faster = "bf16 is faster where the processor or GPU has it (default: fp32)"
+    add("--precision", choices=("fp32", "bf16"), default="fp32", help=faster)
+    change = "change one setting: dropout=0.1, epochs=3, subwords=0 (whole words); may be given several times"
+    add("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help=change)
     add("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
     add("--max-steps", type=int, metavar="N", help="optimiser steps in all (default: whole epochs)")
-    _add_data_dir(command)
-    add(
-        "--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATA-ATTENTION-CONFIG-SEED)"
-    )
+    place = "folder of the run (default: runs/DATA-ATTENTION-CONFIG-SEED)"
+    add("--out", type=Path, metavar="DIR", help=place)
     add("--resume", action="store_true", help="go on with the interrupted run in --out")
     add("--record", type=Path, metavar="FILE", help="also write the record here, for instance in results/")
+    _add_shared(command, "device", "data-dir")
     command.set_defaults(run=_train)
-
-
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    """Add the options that say which model is trained, and how."""
-    add = command.add_argument
-    add("--attention", choices=tuple(ATTENTIONS), help="the score (default: additive)")
-    add(
-        "--config",
-        choices=tuple(recipes.WIDTHS),
-        default="default",
-        metavar="NAME",
-        help=f"settings: {', '.join(recipes.WIDTHS)} (default: default)",
-    )
-    add("--seed", type=int, default=0, metavar="N", help="of parameters, batches and dropout (default: 0)")
-    _add_device(command)
-    add(
-        "--precision",
-        choices=("fp32", "bf16"),
-        default="fp32",
-        help="bf16 is faster where the processor or GPU has it (default: fp32)",
-    )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="changes",
-        help="change one setting of the configuration, such as dropout=0.1, epochs=3 or subwords=0 (whole "
-        "words); may be given several times",
-    )
 
 
 def _describe_translate(command: argparse.ArgumentParser) -> None:
     """Add the options of ``translate``."""
     add = command.add_argument
     add("sentences", nargs="*", help="one sentence each, quoted (default: one a line from standard input)")
-    _add_checkpoint(command)
-    _add_device(command)
-    _add_beam(command, "keep the N best beginnings; 1 is greedy search (default: 5)")
-    add(
-        "--length-penalty",
-        type=float,
-        default=1.0,
-        metavar="A",
-        help="compare outputs by log-probability / length^A; 0 favours short ones (default: 1)",
-    )
+    _add_shared(command, "checkpoint", "device")
+    add("--beam", type=int, default=5, metavar="N", help="keep the N best beginnings; 1: greedy (default: 5)")
+    rank = "compare outputs by log-probability / length^A; 0 favours short ones (default: 1)"
+    add("--length-penalty", type=float, default=1.0, metavar="A", help=rank)
     add("--plot", type=Path, metavar="FILE", help="draw the alignment of the first sentence (png, svg, pdf)")
     command.set_defaults(run=_translate)
 
@@ -167,10 +130,8 @@ def _describe_translate(command: argparse.ArgumentParser) -> None:
 def _describe_evaluate(command: argparse.ArgumentParser) -> None:
     """Add the options of ``evaluate``."""
     add = command.add_argument
-    _add_checkpoint(command)
-    _add_device(command)
-    _add_data_dir(command)
-    _add_beam(command, "score a beam of N too; 1: greedy search only (default: 5)")
+    _add_shared(command, "checkpoint", "device", "data-dir")
+    add("--beam", type=int, default=5, metavar="N", help="score a beam of N too; 1: greedy only (default: 5)")
     add("--show", type=int, default=3, metavar="N", help="print the first N test sentences (default: 3)")
     add("--json", action="store_true", help="print the metrics as JSON only")
     add("--record", type=Path, metavar="FILE", help="score a finished run's folder again; write its record")
@@ -186,49 +147,28 @@ def _describe_bench(command: argparse.ArgumentParser) -> None:
         "figures mean little."
     )
     add("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
-    add(
-        "--shape",
-        choices=tuple(SHAPES),
-        default="tutorial",
-        help="whose model: tutorial is a bi-GRU with a wide output layer, pytorch and d2l a uni-GRU with "
-        "output from the state, default what this package trains (default: tutorial)",
+    whose = (
+        "whose model: tutorial is a bi-GRU with a wide output layer, pytorch and d2l a uni-GRU with output "
+        "from the state, default what this package trains (default: tutorial)"
     )
-    _add_device(command)
+    add("--shape", choices=tuple(SHAPES), default="tutorial", help=whose)
+    _add_shared(command, "device")
     add("--record", type=Path, metavar="FILE", help="write the table as JSON")
     command.set_defaults(run=_bench)
 
 
-def _add_checkpoint(command: argparse.ArgumentParser) -> None:
-    """Add ``--pair`` and ``--checkpoint``, of which one must be given."""
-    add = command.add_mutually_exclusive_group(required=True).add_argument
-    add("--pair", help="languages of a model that comes with the project, such as zh-en")
-    add("--checkpoint", type=Path, metavar="PATH", help="a run's folder or a .safetensors file")
-
-
-def _add_beam(command: argparse.ArgumentParser, words: str) -> None:
-    """Add ``--beam``."""
-    command.add_argument("--beam", type=int, default=5, metavar="N", help=words)
-
-
-def _add_device(command: argparse.ArgumentParser) -> None:
-    """Add ``--device``."""
-    command.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes the GPU if there is one",
-    )
-
-
-def _add_data_dir(command: argparse.ArgumentParser) -> None:
-    """Add ``--data-dir``."""
-    command.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder of the real text (default: $SEQ2SEQ_EDU_DATA, else the user's cache; missing files are "
-        "downloaded)",
-    )
+def _add_shared(command: argparse.ArgumentParser, *names: str) -> None:
+    """Add options that several commands have."""
+    if "checkpoint" in names:
+        add = command.add_mutually_exclusive_group(required=True).add_argument
+        add("--pair", help="languages of a model that comes with the project, such as zh-en")
+        add("--checkpoint", type=Path, metavar="PATH", help="a run's folder or a .safetensors file")
+    if "device" in names:
+        kinds, which = ("auto", "cpu", "cuda"), "auto takes the GPU if there is one"
+        command.add_argument("--device", choices=kinds, default="auto", help=which)
+    if "data-dir" in names:
+        place = "real text (default: $SEQ2SEQ_EDU_DATA, else the user's cache; missing files are downloaded)"
+        command.add_argument("--data-dir", type=Path, metavar="DIR", help=place)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -238,7 +178,7 @@ def _train(options: argparse.Namespace) -> int:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
     changes = dict(_change(text) for text in options.changes)
-    settings = runs.Settings(
+    config = runs.RunConfig(
         options.data,
         _attention(options),
         options.config,
@@ -249,15 +189,15 @@ def _train(options: argparse.Namespace) -> int:
         changes.pop("subwords", None),
         changes,
     )
-    out = options.out or settings.folder()
-    record = runs.run(settings, out, data_dir=options.data_dir, resume=options.resume)
+    out = options.out or config.folder()
+    record = runs.run(config, out, data_dir=options.data_dir, resume=options.resume)
     if record is None:
         print(f"stopped; {out} holds the run: go on with the same command and --resume", file=sys.stderr)
         return 130
     if not record:  # of several processes the first one has it
         return 0
     if options.record is not None:
-        write_whole(options.record, runs.render(record).encode())
+        write_whole(options.record, records.render(record).encode())
     _print_metrics(record["metrics"])
     return 0
 
@@ -353,11 +293,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     check_search(checkpoint.model, options.beam, 1.0, 1)
     if options.record is not None:
         record = runs.rescore(options.checkpoint, data_dir=options.data_dir)
-        write_whole(options.record, runs.render(record).encode())
+        write_whole(options.record, records.render(record).encode())
         _print_metrics(record["metrics"])
         return 0
     data = runs.prepare_again(checkpoint, data_dir=options.data_dir)
-    metrics, _, translations = recipes.evaluate(checkpoint.model, data, width=options.beam)
+    metrics, _, translations = scoring.evaluate(checkpoint.model, data, width=options.beam)
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False))
         return 0

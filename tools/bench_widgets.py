@@ -187,7 +187,7 @@ def record(rows: list[dict[str, Any]], browser: str) -> dict[str, Any]:
     import torch
 
     from seq2seq_edu import __version__
-    from seq2seq_edu.experiments.recipes import commit, machine
+    from seq2seq_edu.experiments.scoring import commit, machine
 
     versions = {"seq2seq_edu": __version__, "anywidget": anywidget.__version__, "chromium": browser}
     return {

@@ -2,13 +2,17 @@
 
 Run it as `python tools/make_results.py [--device cuda] [--only multi30k-transformer] [--list]`. A record that
 is there is never made again, a run that was stopped is resumed, so the same command completes the table
-bit by bit, on any machine. Each record says which device and precision made it.
+bit by bit, on any machine. Each record says which device and precision made it. With `--tables` it prints the
+tables of the README instead.
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from seq2seq_edu.experiments import records
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
@@ -21,6 +25,33 @@ ABLATIONS = {  # one setting of the additive model each, seed 0
     "average": "average=0.999",
     "longer": "epochs=16",
 }
+TABLES = {
+    "multi30k": "Multi30k, German to English",
+    "tatoeba-zh-en": "Tatoeba, Chinese to English",
+    "tatoeba-en-zh": "Tatoeba, English to Chinese",
+}
+
+
+def table(groups: Iterable[records.Group], title: str) -> str:
+    """Write a table of models as the README shows it: lower-cased BLEU, median of the seeds and range."""
+    lines = [
+        f"| {title} | greedy | beam 5 | million parameters | minutes | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for g in groups:
+        greedy, beam = (records.spread(g.scores("bleu_lc", search)) for search in ("greedy", "beam5"))
+        size, time = (
+            g.runs[0]["parameters"] / 1e6,
+            records.spread([records.minutes(run) for run in g.runs], 0),
+        )
+        lines.append(f"| {records.titles()[g.name]} | {greedy} | {beam} | {size:.1f} | {time} | {g.count} |")
+    return "\n".join(lines)
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Return the tables of the README by the name of their data."""
+    groups = records.group(records.read(folder))
+    return {task: table(records.models(groups, task), title) for task, title in TABLES.items()}
 
 
 def runs() -> dict[str, list[str]]:
@@ -51,12 +82,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default="", metavar="TEXT", help="records whose name holds this")
     parser.add_argument("--list", action="store_true", help="say what is missing, and train nothing")
+    parser.add_argument("--tables", action="store_true", help="print the README's tables, and train nothing")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", metavar="DIR", help="where runs are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--threads", default="1")
     options = parser.parse_args()
+    if options.tables:
+        print("\n\n".join(tables(options.results).values()))
+        return 0
     known = [name for name in runs() if options.only in name]
     if not known:
         parser.error(f"no record has {options.only!r} in its name; there are {', '.join(runs())}")

@@ -9,11 +9,10 @@ checkpoints/grammar-NAME. The figures on the card are of the stored weights.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from seq2seq_edu.experiments import recipes, records, runs
+from seq2seq_edu.experiments import records, runs, scoring
 from seq2seq_edu.files import write_whole
 from seq2seq_edu.training import load_checkpoint, save_checkpoint
 
@@ -78,7 +77,6 @@ LARGEST = 10_000_000  # bytes: every clone pays for them
 def common(record: dict[str, Any]) -> dict[str, Any]:
     """Return what both cards say of a training."""
     device = record["device"]
-    seconds = record["cpu_seconds" if device["type"] == "cpu" else "seconds"]
     return {
         "body": BODIES[record["model"]].format(attention=record["attention"]),
         "parameters": record["parameters"],
@@ -87,7 +85,8 @@ def common(record: dict[str, Any]) -> dict[str, Any]:
         "test": record["metrics"]["test_sentences"],
         "nll": record["metrics"]["nll"]["value"],
         "seed": record["seed"],
-        "cost": f"{seconds:.0f} s" + (" of processor time" if device["type"] == "cpu" else ""),
+        "cost": f"{60 * records.minutes(record):.0f} s"
+        + (" of processor time" if device["type"] == "cpu" else ""),
         "device": device["name"],
         "where": records.where(record),
         "commit": record["commit"],
@@ -131,20 +130,19 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
-    record = json.loads((options.run / "record.json").read_text(encoding="utf-8"))
+    record = {"changes": {}} | records.read_file(options.run / "record.json")
     if not record["task"].startswith(("tatoeba", "grammar")):
         parser.error(f"only models of Tatoeba or of our grammar may be given away, not {record['task']}")
     if 2 * record["parameters"] > LARGEST:  # two bytes each
         parser.error(f"{record['parameters']:,} parameters take more than {LARGEST:,} bytes: use fewer")
-    record.setdefault("changes", {})
     trained = load_checkpoint(options.run)
     data = runs.prepare_again(trained, data_dir=options.data_dir)
     texts = (trained.source_text, trained.target_text)
     weights = options.out / "model.safetensors"
     save_checkpoint(weights, trained.model, *texts, about=trained.about, half=True)
-    metrics, lengths, _ = recipes.evaluate(load_checkpoint(options.out).model, data)
-    record |= {"metrics": metrics, "by_length": lengths, "scored_at": recipes.commit()}
-    write_whole(options.out / "record.json", runs.render(record).encode())
+    metrics, lengths, _ = scoring.evaluate(load_checkpoint(options.out).model, data)
+    record |= {"metrics": metrics, "by_length": lengths, "scored_at": scoring.commit()}
+    write_whole(options.out / "record.json", records.render(record).encode())
     size = len(data.source_text)
     text = grammar_card(record, size - 4, options.out.name) if data.gold is not None else card(record, size)
     write_whole(options.out / "README.md", text.encode())

@@ -15,8 +15,7 @@ from torch import Tensor
 from seq2seq_edu.data import PAD, Batch
 from seq2seq_edu.experiments.recipes import WIDTHS
 from seq2seq_edu.models import AdditiveAttention, EncoderDecoder, ModelConfig, Seq2Seq
-from seq2seq_edu.training import loss_fast, loss_plain
-from seq2seq_edu.training.loop import Loss
+from seq2seq_edu.training import Loss, loss_fast, loss_plain
 
 # (model, y_prev (B,), state (B, d_s), encoder_states (B, n, d_h), mask (B, n)) -> readout features, state
 StepStyle = Callable[[EncoderDecoder, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

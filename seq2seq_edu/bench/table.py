@@ -19,7 +19,7 @@ from seq2seq_edu.bench import decoding, memory
 from seq2seq_edu.bench.machine import Peak, peak, training_flops
 from seq2seq_edu.bench.styles import SHAPES, Path, model_config, real_lengths
 from seq2seq_edu.data import Batch, IdPair, length_buckets, make_batch
-from seq2seq_edu.experiments.recipes import commit, machine
+from seq2seq_edu.experiments.scoring import commit, machine
 from seq2seq_edu.models import Seq2Seq
 from seq2seq_edu.training import TrainConfig, update
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,12 +33,12 @@ class Batch:
     index: list[int]
 
     def to(self, device: torch.device | str) -> Batch:
-        """Return the batch with its tensors on a device."""
-        moved = {
-            f.name: getattr(self, f.name).to(device, non_blocking=True)
-            for f in fields(self)
-            if isinstance(getattr(self, f.name), Tensor)
-        }
+        """Return the batch with its tensors on a device; a GPU fetches them while the processor goes on."""
+        moved: dict[str, Any] = {}
+        for name in (f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)):
+            tensor = getattr(self, name)
+            tensor = tensor.pin_memory() if torch.device(device).type == "cuda" else tensor
+            moved[name] = tensor.to(device, non_blocking=True)
         return replace(self, **moved)
 
 

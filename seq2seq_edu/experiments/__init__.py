@@ -1,3 +1,3 @@
-"""Named experiments: recipes give data and settings, runs train, records are what results/ holds."""
+"""Named experiments: recipes give data and settings, runs train in a folder, records are in results/."""
 
-__all__ = ["recipes", "records", "runs"]
+__all__ = ["recipes", "records", "runs", "scoring"]

@@ -1,11 +1,11 @@
-"""The records of full trainings: read from a folder, put together by what differs in the seed alone."""
+"""The records of full trainings in ``results/``: read, chosen, and put together over seeds."""
 
 from __future__ import annotations
 
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,173 +13,7 @@ from typing import Any
 from seq2seq_edu.models import ATTENTIONS
 
 Record = dict[str, Any]
-ENOUGH = 3  # seeds
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs of one kind, sorted by seed: same data, model, attention, configuration and changes."""
-
-    task: str
-    name: str
-    config: str
-    changes: dict[str, Any]
-    runs: tuple[Record, ...]
-
-    @property
-    def seeds(self) -> list[int]:
-        """Return the seeds that were run."""
-        return [run["seed"] for run in self.runs]
-
-    @property
-    def count(self) -> str:
-        """Return how many seeds were run, with a mark where they are too few to judge by."""
-        return str(len(self.runs)) if len(self.runs) >= ENOUGH else f"only {len(self.runs)}"
-
-    def scores(self, name: str = "bleu_lc", search: str = "greedy") -> list[float]:
-        """Return one score of every run, or nothing if a run was not scored so.
-
-        Parameters
-        ----------
-        name : {"bleu", "bleu_lc", "bleu_tok_lc", "nll", "exact_match"}
-            Which one: BLEU cased, lower-cased, or on lower-cased words as tutorials count.
-        search : str
-            "greedy", or "beam5" as the record names it.
-
-        Returns
-        -------
-        values : list of float
-            In the order of the seeds.
-        """
-        metrics = [run["metrics"] for run in self.runs]
-        if search != "greedy":
-            metrics = [m.get(search, {}) for m in metrics]
-        return [m[name]["value"] for m in metrics] if all(name in m for m in metrics) else []
-
-    def signatures(self, name: str = "bleu_lc") -> set[str]:
-        """Return the sacreBLEU signatures under which the runs were scored: one, or they do not compare.
-
-        Parameters
-        ----------
-        name : {"bleu", "bleu_lc", "bleu_tok_lc"}
-            Which score.
-
-        Returns
-        -------
-        signatures : set of str
-            Usually a single one.
-        """
-        return {run["metrics"][name]["signature"] for run in self.runs if name in run["metrics"]}
-
-    def lengths(self) -> list[Record]:
-        """Return BLEU by source length: of each length the mean over the seeds and the widest interval.
-
-        Returns
-        -------
-        bins : list of dict
-            ``name`` such as "8–10" or "21+", ``count`` of sentences, ``bleu`` (0 .. 100, lower-cased,
-            greedy), ``low`` and ``high``. Lengths without a sentence are left out.
-
-        Raises
-        ------
-        ValueError
-            If the runs were scored over different lengths.
-        """
-        if len({tuple((b["low"], b["count"]) for b in run["by_length"]) for run in self.runs}) > 1:
-            raise ValueError(f"runs of {self.task}, {self.name} were scored over different lengths")
-        bins = []
-        for same in zip(*(run["by_length"] for run in self.runs), strict=True):
-            if same[0]["count"]:
-                low, high = same[0]["low"], same[0]["high"]
-                values, lows, highs = zip(*(b["bleu"] for b in same), strict=True)
-                bins.append(
-                    {
-                        "name": f"{low}+" if high is None else f"{low}–{high}",
-                        "count": same[0]["count"],
-                        "bleu": statistics.fmean(values),
-                        "low": min(lows),
-                        "high": max(highs),
-                    }
-                )
-        return bins
-
-
-def titles() -> dict[str, str]:
-    """Return the models as tables name them, the one without attention first, the Transformer last."""
-    return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
-
-
-def kind(record: Record) -> tuple[str, str, str, str]:
-    """Say of which kind a run is: runs of one kind differ in the seed alone.
-
-    Parameters
-    ----------
-    record : dict
-        As :func:`seq2seq_edu.experiments.recipes.record` makes it.
-
-    Returns
-    -------
-    kind : tuple of str
-        Task, name (the attention, or "transformer"), configuration, and the changes as text.
-    """
-    name = record["attention"] if record["model"] == "seq2seq" else record["model"]
-    changes = json.dumps(record.get("changes", {}), sort_keys=True)
-    return record["task"], name, record["config"], changes
-
-
-def group(records: Iterable[Record]) -> list[Group]:
-    """Put runs together that differ in the seed alone.
-
-    Parameters
-    ----------
-    records : iterable of dict
-        As :func:`seq2seq_edu.experiments.recipes.record` makes them.
-
-    Returns
-    -------
-    groups : list of Group
-        In the order in which their first runs came.
-
-    Examples
-    --------
-    >>> same = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "changes": {}}
-    >>> [(g.name, g.seeds) for g in group([same | {"seed": 1}, same | {"seed": 0}])]
-    [('dot', [0, 1])]
-
-    References
-    ----------
-    Taught in: real_translation.
-    """
-    together = defaultdict(list)
-    for record in records:
-        together[kind(record)].append(record)
-    return [
-        Group(task, name, config, json.loads(changes), tuple(sorted(runs, key=lambda run: run["seed"])))
-        for (task, name, config, changes), runs in together.items()
-    ]
-
-
-def models(groups: Iterable[Group], task: str) -> list[Group]:
-    """Choose the full-size models of one task, as their recipes make them: nothing changed.
-
-    Parameters
-    ----------
-    groups : iterable of Group
-        From :func:`group`.
-    task : str
-        Name of the data.
-
-    Returns
-    -------
-    groups : list of Group
-        The one without attention first, the Transformer last; what was not run is not there.
-
-    References
-    ----------
-    Taught in: real_translation.
-    """
-    plain = [g for g in groups if g.task == task and g.config in ("default", "transformer") and not g.changes]
-    return [g for name in titles() for g in plain if g.name == name]
+ENOUGH = 3  # seeds to judge by
 
 
 def read(folder: str | Path) -> list[Record]:
@@ -199,23 +33,104 @@ def read(folder: str | Path) -> list[Record]:
     ------
     ValueError
         If the folder is missing or a file in it is no JSON.
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder of records {str(folder)!r}: give the results/ of the project")
-    records = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON, so it is no record: {error}") from None
-        if isinstance(found, dict) and "metrics" in found:
-            records.append(found)
-    return records
+    found = [read_file(path) for path in sorted(folder.glob("*.json"))]
+    return [record for record in found if isinstance(record, dict) and "metrics" in record]
+
+
+def read_file(path: str | Path) -> Record:
+    """Read one file of ``results/``, a record or a table of speeds; ValueError if it is no JSON."""
+    try:
+        record: Record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON, so it is no record: {error}") from None
+    return record
+
+
+def render(record: Record) -> str:
+    """Write a record as JSON text, an entry a line."""
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def name_of(record: Record) -> str:
+    """Return the name of the model: its attention, or "transformer"."""
+    return str(record["attention"] if record["model"] == "seq2seq" else record["model"])
+
+
+def titles() -> dict[str, str]:
+    """Return the models as tables name them."""
+    return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
+
+
+def choose(
+    records: Iterable[Record],
+    *,
+    task: str,
+    model: str | None = None,
+    config: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    precision: str | None = None,
+) -> list[Record]:
+    """Choose the records of some runs; what is left out means the full-size model as its recipe makes it.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        From :func:`read`.
+    task : str
+        Name of the data.
+    model : str, optional
+        "none", "additive", ... or "transformer"; all of them if left out.
+    config : str, optional
+        Name of the configuration; "transformer" for a Transformer and "default" for others if left out.
+    changes : mapping, optional
+        The single settings that differ from the configuration; none if left out.
+    precision : {"fp32", "bf16"}, optional
+        Either if left out.
+
+    Returns
+    -------
+    chosen : list of dict
+        The model without attention first, then by size; of each model by seed.
+
+    Examples
+    --------
+    >>> run = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "parameters": 9}
+    >>> some = [run | {"seed": 1}, run | {"seed": 0}, run | {"seed": 0, "config": "small"}]
+    >>> [record["seed"] for record in choose(some, task="t")]
+    [0, 1]
+    """
+    chosen = [
+        record
+        for record in records
+        if record["task"] == task
+        and model in (None, name_of(record))
+        and record["config"] == (config or ("transformer" if record["model"] == "transformer" else "default"))
+        and record.get("changes", {}) == dict(changes or {})
+        and precision in (None, record.get("device", {}).get("precision"))
+    ]
+    return sorted(chosen, key=lambda r: (name_of(r) != "none", r["parameters"], name_of(r), r["seed"]))
+
+
+def by_length(record: Mapping[str, Any], measure: str) -> list[Any]:
+    """Return one column of the scores by source length, where there is a sentence.
+
+    Parameters
+    ----------
+    record : dict
+        From :func:`read`.
+    measure : {"bleu", "exact_match", "mean_length", "low", "high", "count"}
+        The first two come as (score, low, high), with the ends of the 95 % interval.
+
+    Returns
+    -------
+    values : list
+        A value a length, shortest first.
+    """
+    return [row[measure] for row in record["by_length"] if row["count"]]
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
@@ -224,14 +139,14 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     Parameters
     ----------
     values : sequence of float
-        One a seed; it may be empty.
+        One a seed; no number is a dash.
     digits : int
         After the point.
 
     Returns
     -------
     text : str
-        A single number stands alone, and no number is a dash.
+        Numbers that are equal as written stand alone.
 
     Examples
     --------
@@ -250,19 +165,19 @@ def minutes(record: Record) -> float:
     Parameters
     ----------
     record : dict
-        As :func:`seq2seq_edu.experiments.recipes.record` makes it.
+        From :func:`read`.
 
     Returns
     -------
     minutes : float
-        On processors of all threads together, so that a busy machine changes little.
+        On processors of all threads together.
 
     Examples
     --------
     >>> minutes({"device": {"type": "cpu"}, "seconds": 100.0, "cpu_seconds": 180.0})
     3.0
     """
-    return record["cpu_seconds" if record["device"]["type"] == "cpu" else "seconds"] / 60
+    return float(record["cpu_seconds" if record["device"]["type"] == "cpu" else "seconds"]) / 60
 
 
 def where(record: Record) -> str:
@@ -271,7 +186,7 @@ def where(record: Record) -> str:
     Parameters
     ----------
     record : dict
-        As :func:`seq2seq_edu.experiments.recipes.record` makes it.
+        From :func:`read`.
 
     Returns
     -------
@@ -289,28 +204,105 @@ def where(record: Record) -> str:
     return f"cpu, {device['threads']} thread{'s' * (device['threads'] > 1)}, {device['precision']}"
 
 
-def markdown(groups: Iterable[Group], title: str) -> str:
-    """Write a short table of models, as the README shows it.
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in the seed alone, sorted by it: same data, model, configuration and changes."""
+
+    task: str
+    name: str
+    config: str
+    changes: dict[str, Any]
+    runs: tuple[Record, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the seeds that were run."""
+        return [run["seed"] for run in self.runs]
+
+    @property
+    def count(self) -> str:
+        """Return how many seeds were run, with a mark where they are too few to judge by."""
+        return str(len(self.runs)) if len(self.runs) >= ENOUGH else f"only {len(self.runs)}"
+
+    def scores(self, name: str = "bleu_lc", search: str = "greedy") -> list[float]:
+        """Return one score of every run by "greedy" search or "beam5"; nothing if a run was not scored so."""
+        metrics = [run["metrics"] for run in self.runs]
+        if search != "greedy":
+            metrics = [m.get(search, {}) for m in metrics]
+        return [m[name]["value"] for m in metrics] if all(name in m for m in metrics) else []
+
+    def signatures(self, name: str = "bleu_lc") -> set[str]:
+        """Return the sacreBLEU signatures under which the runs were scored: one, or they do not compare."""
+        return {run["metrics"][name]["signature"] for run in self.runs if name in run["metrics"]}
+
+    def lengths(self) -> list[Record]:
+        """Return BLEU by source length: mean over the seeds, and the widest of their intervals.
+
+        Each length has ``name`` such as "8–10" or "21+", ``count``, ``bleu``, ``low`` and ``high``.
+        ValueError if the runs were scored over different lengths.
+        """
+        first = self.runs[0]
+        if any([by_length(run, k) != by_length(first, k) for run in self.runs for k in ("low", "count")]):
+            raise ValueError(f"runs of {self.task}, {self.name} were scored over different lengths")
+        ends = zip(by_length(first, "low"), by_length(first, "high"), strict=True)
+        names = [f"{low}+" if high is None else f"{low}–{high}" for low, high in ends]
+        bins = []
+        for name, count, *same in zip(
+            names, by_length(first, "count"), *(by_length(run, "bleu") for run in self.runs), strict=True
+        ):
+            values, lows, highs = zip(*same, strict=True)
+            mean, low, high = statistics.fmean(values), min(lows), max(highs)
+            bins.append({"name": name, "count": count, "bleu": mean, "low": low, "high": high})
+        return bins
+
+
+def kind(record: Record) -> tuple[str, str, str, str]:
+    """Return what runs of one kind share: task, name of the model, configuration, changes as text."""
+    changes = json.dumps(record.get("changes", {}), sort_keys=True)
+    return record["task"], name_of(record), record["config"], changes
+
+
+def group(records: Iterable[Record]) -> list[Group]:
+    """Put runs together that differ in the seed alone, in the order in which their first ones came.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        From :func:`read`.
+
+    Returns
+    -------
+    groups : list of Group
+        Each with at least one run.
+
+    Examples
+    --------
+    >>> same = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "changes": {}}
+    >>> [(g.name, g.seeds) for g in group([same | {"seed": 1}, same | {"seed": 0}])]
+    [('dot', [0, 1])]
+    """
+    kinds = defaultdict(list)
+    for record in records:
+        kinds[kind(record)].append(record)
+    return [
+        Group(task, name, config, json.loads(changes), tuple(sorted(runs, key=lambda run: run["seed"])))
+        for (task, name, config, changes), runs in kinds.items()
+    ]
+
+
+def models(groups: Iterable[Group], task: str) -> list[Group]:
+    """Choose the full-size models of one task, as their recipes make them, over all seeds.
 
     Parameters
     ----------
     groups : iterable of Group
-        A line each.
-    title : str
-        Over the first column.
+        From :func:`group`.
+    task : str
+        Name of the data.
 
     Returns
     -------
-    table : str
-        BLEU (0 .. 100, lower-cased) by greedy and by beam search, median of the seeds and the range; size;
-        minutes; number of seeds.
+    groups : list of Group
+        The one without attention first, then by size; what was not run is not there.
     """
-    lines = [
-        f"| {title} | greedy | beam 5 | million parameters | minutes | seeds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for g in groups:
-        scores = [spread(g.scores("bleu_lc", search)) for search in ("greedy", "beam5")]
-        size, time = f"{g.runs[0]['parameters'] / 1e6:.1f}", spread([minutes(run) for run in g.runs], 0)
-        lines.append(f"| {titles()[g.name]} | {' | '.join(scores)} | {size} | {time} | {g.count} |")
-    return "\n".join(lines)
+    return group(choose((run for g in groups for run in g.runs), task=task))

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tqdm import tqdm
 
-from seq2seq_edu.experiments import recipes
+from seq2seq_edu.experiments import recipes, records, scoring
 from seq2seq_edu.files import write_whole
+from seq2seq_edu.models import EncoderDecoder
 from seq2seq_edu.training import (
     Checkpoint,
+    Checkpointer,
+    Engine,
+    Entry,
     TrainConfig,
-    count_steps,
+    TrainState,
+    fingerprint,
     load_checkpoint,
-    load_progress,
-    parallel,
     pick_device,
     train,
+    update,
 )
-from seq2seq_edu.training.loop import Record
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Say what to train, in the words of the command line; ``recipes`` has the names."""
+class RunConfig:
+    """Say what to train, in the words of the command line; :mod:`.recipes` has the names."""
 
     data: str
     attention: str = "additive"
@@ -51,133 +55,117 @@ class Settings:
         return Path("runs") / "-".join([*parts, str(self.seed)])
 
 
+class OneProcess:
+    """A training without torchrun: there is nobody to agree with."""
+
+    main = True  # the one process that validates, logs and writes files
+
+    def first(self) -> Any:
+        """Return the context in which the main process goes before the others."""
+        return nullcontext()
+
+    def any(self, wish: bool) -> bool:
+        """Tell whether any process wishes something; all ask at the same point."""
+        return wish
+
+    def engine(self, model: EncoderDecoder, config: TrainConfig) -> Engine:
+        """Return what takes the optimiser steps."""
+        return update
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Any]:
+    """Join the processes that torchrun started, for a block; without torchrun there is one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield OneProcess()
+        return
+    from seq2seq_edu.training import parallel  # only now: most trainings have one process
+
+    with parallel.process_group(pick_device(device)):
+        yield parallel.Processes()
+
+
 def run(
-    settings: Settings, out: Path, *, data_dir: Path | None = None, resume: bool = False
+    config: RunConfig, out: Path, *, data_dir: Path | None = None, resume: bool = False
 ) -> dict[str, Any] | None:
     """Train, score on the test split, and leave all that was found in one folder.
 
-    Parameters
-    ----------
-    settings : Settings
-        What to train.
-    out : Path
-        The folder; made if needed.
-    data_dir : Path, optional
-        Where the real text is.
-    resume : bool
-        Go on with the interrupted run in ``out``.
-
-    Returns
-    -------
-    record : dict, or None
-        What was written to ``record.json``; None if Ctrl-C or SIGTERM stopped the training (to be resumed).
-        Of several processes only the first has a record, the others an empty one.
-
-    Raises
-    ------
-    ValueError
-        If ``out`` holds a run already, or the settings do not fit the data or the interrupted run.
-    OSError
-        If data cannot be read or the folder cannot be written.
-
-    References
-    ----------
-    Taught in: real_translation.
+    Returns what was written to ``record.json``; None if Ctrl-C or SIGTERM stopped the training (to be
+    resumed); in a process other than the first an empty record. ValueError if ``out`` holds a run already or
+    the config does not fit the data or the interrupted run, OSError if files cannot be read or written.
     """
-    recipes.commit()  # as it is now, not after an hour of training
-    with parallel.together(pick_device(settings.device)):
-        with parallel.first():
-            data, model_config, train_config = _prepare(settings, out, data_dir, resume)
-        total = count_steps(data.train, train_config)
-        training = train(
-            recipes.build(model_config, settings.seed),
-            data.train,
-            train_config,
-            validation=data.validation,
-            folder=out,
-            texts=(data.source_text, data.target_text),
-            about=asdict(settings) | {"commit": recipes.commit()},
-            resume=resume,
-            total=total,
+    scoring.commit()  # as it is now, not after an hour of training
+    with processes(config.device) as group:
+        with group.first():
+            data, model_config, train_config = _prepare(config, out, data_dir, resume, group.main)
+        model = recipes.build(model_config, config.seed).to(pick_device(config.device))
+        engine = group.engine(model, train_config)  # all processes have one model from here on
+        state = TrainState(model, data.train, train_config)
+        checkpoints = Checkpointer(
+            out,
+            state,
+            (data.source_text, data.target_text),
+            fingerprint(data.train, data.validation, train_config),
+            save_every=train_config.save_every,
+            about=asdict(config) | {"commit": scoring.commit()},
+            writes=group.main,
         )
-        if parallel.rank():
-            obey(training)
-            return {}
-        records = follow(training, out / "log.jsonl", total, resume)
-    last = out / "last.safetensors"
-    progress = load_progress(last) if last.is_file() else {"step": 0}
-    if progress["step"] < total:
-        return None
-    result = _score(load_checkpoint(out), data, train_config, progress)
-    curve = [[r["step"], round(r["validation"], 4)] for r in records if "validation" in r]
-    result["validation_curve"] = curve
-    if "seconds_to_best" in progress:  # from the start of the process, imports and data included
-        result["seconds_to_best"] = round(progress["seconds_to_best"], 1)
-    write_whole(out / "record.json", render(result).encode())
-    return result
+        if resume:
+            checkpoints.restore()
+        validation = data.validation if group.main else ()
+        training = train(model, data.train, train_config, validation=validation, state=state, engine=engine)
+        entries = _follow(checkpoints.follow(training), out / "log.jsonl", state, group)
+    if not group.main:
+        return {}
+    return _finish(out, data, train_config, state, entries) if state.step == state.total else None
 
 
 def _prepare(
-    settings: Settings, out: Path, data_dir: Path | None, resume: bool
+    config: RunConfig, out: Path, data_dir: Path | None, resume: bool, main: bool
 ) -> tuple[recipes.Prepared, Any, TrainConfig]:
-    """Get data and settings ready; note the settings in the folder of a new run."""
+    """Get data and settings ready; note what is asked for in the folder of a new run."""
     if not resume and (out / "last.safetensors").exists():
         raise ValueError(f"{out} holds a run already: go on with it (--resume), or choose another --out")
-    data = recipes.prepare(
-        settings.data, config=settings.config, subwords=settings.subwords, data_dir=data_dir
-    )
-    names = {k: v for k, v in asdict(settings).items() if k not in ("data", "subwords")}
-    model_config, train_config = recipes.settings(data, **names)
-    if pick_device(settings.device).type == "cuda" and "log_every" not in settings.changes:
-        train_config = dataclasses.replace(train_config, log_every=25)  # a record waits for the GPU
-    if not resume and not parallel.rank():  # a run that cannot be gone on with stays as it is
-        write_whole(out / "config.json", json.dumps(asdict(settings), indent=1).encode())
+    data = recipes.prepare(config.data, config=config.config, subwords=config.subwords, data_dir=data_dir)
+    names = {k: v for k, v in asdict(config).items() if k not in ("data", "subwords")}
+    model_config, train_config = recipes.configure(data, **names)
+    if pick_device(config.device).type == "cuda" and "log_every" not in config.changes:
+        train_config = dataclasses.replace(train_config, log_every=25)  # an entry waits for the GPU
+    if not resume and main:  # a run that cannot be gone on with stays as it is
+        write_whole(out / "config.json", json.dumps(asdict(config), indent=1).encode())
     return data, model_config, train_config
 
 
-def _score(
-    best: Checkpoint, data: recipes.Prepared, train_config: TrainConfig, progress: dict[str, Any]
+def _finish(
+    out: Path, data: recipes.Prepared, train_config: TrainConfig, state: TrainState, entries: list[Entry]
 ) -> dict[str, Any]:
-    """Score a trained model on the test split; put that and the time it took into one record."""
-    model = best.model.to(pick_device(train_config.device))
-    metrics, lengths, _ = recipes.evaluate(model, data)
-    changes = dict(best.about["changes"])
-    if best.about["subwords"] is not None:
-        changes["subwords"] = best.about["subwords"]
-    return recipes.record(
+    """Score the best model of a finished training; write and return the record."""
+    best = load_checkpoint(out)
+    model, about, progress = best.model.to(pick_device(train_config.device)), best.about, state.progress
+    metrics, lengths, _ = scoring.evaluate(model, data)
+    subwords = {} if about["subwords"] is None else {"subwords": about["subwords"]}
+    record = scoring.record(
         data,
         model,
         train_config,
-        config=best.about["config"],
-        changes=changes,
-        trained_at=best.about["commit"],
+        config=about["config"],
+        changes=about["changes"] | subwords,
+        trained_at=about["commit"],
         seconds=progress["seconds"],
         cpu_seconds=progress["cpu_seconds"],
         metrics=metrics,
         lengths=lengths,
     )
+    curve = [[entry["step"], round(entry["validation"], 4)] for entry in entries if "validation" in entry]
+    record["validation_curve"] = curve
+    if "seconds_to_best" in progress:  # from the start of the process, imports and data included
+        record["seconds_to_best"] = round(progress["seconds_to_best"], 1)
+    write_whole(out / "record.json", records.render(record).encode())
+    return record
 
 
 def prepare_again(checkpoint: Checkpoint, *, data_dir: str | Path | None = None) -> recipes.Prepared:
-    """Make the data ready that a model was trained on, encoded as they were then.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        A trained model with its vocabularies; what is said about it names the data.
-    data_dir : path, optional
-        Where the real text is.
-
-    Returns
-    -------
-    data : Prepared
-        As :func:`seq2seq_edu.experiments.recipes.prepare` gives it.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint does not name its data, or a vocabulary differs.
-    """
+    """Make the data ready that a model was trained on; ValueError if they are not named or differ now."""
     name, about = checkpoint.about.get("data"), checkpoint.about
     if name not in recipes.DATA:
         raise ValueError("the model does not say what it was trained on: score it from Python instead")
@@ -194,149 +182,71 @@ def prepare_again(checkpoint: Checkpoint, *, data_dir: str | Path | None = None)
 
 
 def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
-    """Score a finished run again, for instance by a newer way of decoding; how it was trained stays as it is.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder of a run that has its ``record.json``.
-    data_dir : Path, optional
-        Where the real text is.
-
-    Returns
-    -------
-    record : dict
-        The record of the run with new scores, and in ``scored_at`` the commit that made them. It is also
-        written to ``record.json``.
-
-    Raises
-    ------
-    ValueError
-        If the run is not finished, or its vocabulary is not the one these data give here.
-    OSError
-        If data cannot be read or the record cannot be written.
-    """
+    """Score a finished run again, for instance by a newer way of decoding, and write its record anew."""
     path = folder / "record.json"
     if not path.is_file():
         raise ValueError(f"{folder} holds no finished run (no record.json): finish it with `train --resume`")
-    record = json.loads(path.read_text(encoding="utf-8"))
     checkpoint = load_checkpoint(folder)
-    data = prepare_again(checkpoint, data_dir=data_dir)
-    metrics, lengths, _ = recipes.evaluate(checkpoint.model, data)
-    record.setdefault("changes", {})  # the first records did not say
-    record |= {"scored_at": recipes.commit(), "metrics": metrics, "by_length": lengths}
-    write_whole(path, render(record).encode())
+    metrics, lengths, _ = scoring.evaluate(checkpoint.model, prepare_again(checkpoint, data_dir=data_dir))
+    record = records.read_file(path)
+    record.setdefault("changes", {})  # the first records did not tell
+    record |= {"scored_at": scoring.commit(), "metrics": metrics, "by_length": lengths}
+    write_whole(path, records.render(record).encode())
     return record
-
-
-def render(record: dict[str, Any]) -> str:
-    """Write a record as JSON text.
-
-    Parameters
-    ----------
-    record : dict
-        Of plain data, from :func:`run`.
-
-    Returns
-    -------
-    text : str
-        An entry a line, with a line break at the end.
-    """
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
     """Collect Ctrl-C and SIGTERM in a list instead of ending, so that a training stops between two steps."""
     caught: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: caught.append(number)) for number in numbers]
     try:
         yield caught
     finally:
-        for number, handler in before.items():
+        for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
 
 
-def obey(training: Iterator[Record]) -> None:
-    """Take part in a training that process 0 follows; end with it.
-
-    Parameters
-    ----------
-    training : generator
-        From :func:`seq2seq_edu.training.train`, in a process other than the first.
-    """
-    with _interruptible() as caught:
-        for _ in training:
-            if parallel.agree(bool(caught)):
-                break
-
-
-def follow(training: Iterable[Record], log: Path, total: int, resume: bool) -> list[Record]:
-    """Show the progress of a training and log every record; Ctrl-C or SIGTERM ends it cleanly.
-
-    Parameters
-    ----------
-    training : generator
-        From :func:`seq2seq_edu.training.train`.
-    log : Path
-        One JSON record a line; on resuming, lines from after the checkpoint are replaced.
-    total : int
-        Steps in all.
-    resume : bool
-        Keep the records that are in ``log``.
-
-    Returns
-    -------
-    records : list of dict
-        All records, those from before an interruption included.
-    """
-    records = _read_log(log) if resume else []
-    lines = None
-    with _interruptible() as caught, tqdm(total=total, unit="step", disable=None, smoothing=0.05) as bar:
-        try:
-            for record in training:
-                if lines is None:  # the first record tells where the checkpoint stood
-                    records = [r for r in records if r["step"] < record["step"]]
-                    write_whole(log, "".join(json.dumps(r) + "\n" for r in records).encode())
-                    lines = log.open("a", encoding="utf-8", buffering=1)
-                records.append(record)
-                lines.write(json.dumps(record) + "\n")
-                show(record, bar)
-                if parallel.agree(bool(caught)):
-                    break
-        finally:
-            close = getattr(training, "close", None)
-            if close is not None:
-                close()  # writes the checkpoint of an interrupted training
+def _follow(training: Any, log: Path, state: TrainState, group: Any) -> list[Entry]:
+    """Run a training to its end, or until Ctrl-C in any process; show and log it; return all entries."""
+    entries = _read_log(log, state.step) if group.main else []
+    silent = None if group.main else True  # None: where there is no terminal
+    with (
+        _interruptible() as caught,
+        tqdm(total=state.total, unit="step", disable=silent, smoothing=0.05) as bar,
+        closing(training),  # that writes the checkpoint of an interrupted one
+        _open_log(log, entries) if group.main and state.step < state.total else nullcontext() as lines,
+    ):
+        for entry in training:
+            entries.append(entry)
             if lines is not None:
-                lines.close()
-    return records
+                lines.write(json.dumps(entry) + "\n")
+                show(entry, bar)
+            if group.any(bool(caught)):
+                break
+    return entries
 
 
-def show(record: Record, bar: Any) -> None:
-    """Move the bar; print a line where the model was validated.
-
-    Parameters
-    ----------
-    record : dict
-        One record of :func:`seq2seq_edu.training.train`.
-    bar : tqdm
-        The bar of the training.
-    """
-    bar.update(int(record["step"]) - bar.n)
-    bar.set_postfix(loss=f"{record['loss']:.3f}")
-    if "validation" in record:
+def show(entry: Entry, bar: Any) -> None:
+    """Move the bar; print a line where the model was validated."""
+    bar.update(int(entry["step"]) - bar.n)
+    bar.set_postfix(loss=f"{entry['loss']:.3f}")
+    if "validation" in entry:
         text = (
             "epoch {epoch:.0f}  step {step:.0f}  loss {loss:.3f}  "
             "validation {validation:.3f} nats/token  {seconds:.0f} s"
         )
-        bar.write(text.format(**record), file=sys.stderr)
+        bar.write(text.format(**entry), file=sys.stderr)
 
 
-def _read_log(log: Path) -> list[Record]:
-    """Read the records of a run, if there are any; a last line that was cut short does not count."""
-    whole = log.read_text(encoding="utf-8").rpartition("\n")[0] if log.is_file() else ""
-    return [json.loads(line) for line in whole.splitlines()]
+def _read_log(log: Path, step: int) -> list[Entry]:
+    """Read the entries up to a step, if there are any; a last line that was cut short does not count."""
+    whole = log.read_text(encoding="utf-8").rpartition("\n")[0] if log.is_file() and step else ""
+    return [entry for line in whole.splitlines() if (entry := json.loads(line))["step"] <= step]
+
+
+def _open_log(log: Path, entries: list[Entry]) -> IO[str]:
+    """Write the entries from before an interruption again, without those after it, and go on below them."""
+    write_whole(log, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+    return log.open("a", encoding="utf-8", buffering=1)

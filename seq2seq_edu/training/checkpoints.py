@@ -31,19 +31,14 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """What a checkpoint file holds."""
 
-    ``model`` is in evaluation mode; ``source_text`` and ``target_text`` turn text into ids and back;
-    ``about`` is what was said of the run (data, attention, seed, ...); ``progress`` and ``optimizer`` are
-    there for resuming, and empty in a file that is only for translating.
-    """
-
-    model: EncoderDecoder
-    source_text: Text
+    model: EncoderDecoder  # in evaluation mode
+    source_text: Text  # turns text into ids and back
     target_text: Text
-    about: dict[str, Any]
-    progress: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, Tensor] = field(default_factory=dict)
+    about: dict[str, Any]  # what was said of the run: data, attention, seed, ...
+    progress: dict[str, Any] = field(default_factory=dict)  # for resuming; empty in a file to translate with
+    optimizer: dict[str, Tensor] = field(default_factory=dict)  # so is this
 
 
 def save_checkpoint(
@@ -57,28 +52,10 @@ def save_checkpoint(
     optimizer: Mapping[str, Tensor] | None = None,
     half: bool = False,
 ) -> None:
-    """Write a model and all it needs to one file.
+    """Write a model, its vocabularies and what was said of the run to one file, whole or not at all.
 
-    Parameters
-    ----------
-    path : Path
-        The file; ends with ``.safetensors``.
-    model : EncoderDecoder
-        Seq2Seq or Transformer: the file says which. Its parameters are stored once each (tied ones are tied
-        again on loading).
-    source_text, target_text : Text
-        Vocabulary or Subwords of either side.
-    about : mapping, optional
-        Plain data about the run.
-    progress, optimizer : mappings, optional
-        What resuming needs.
-    half : bool
-        Store parameters in float16, half the size, for weights that are given away; they load as float32.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; an older file stays as it was.
+    ``progress`` and ``optimizer`` are what resuming needs; ``half`` stores parameters in float16, half the
+    size, for weights that are given away (they load as float32). Tied parameters are stored once.
     """
     kept = {name: p.detach().cpu().contiguous().clone() for name, p in model.named_parameters()}
     tensors = {f"model.{name}": p.half() if half else p for name, p in kept.items()}
@@ -153,31 +130,6 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), source, target, about, progress, optimizer)
 
 
-def load_progress(path: Path) -> dict[str, Any]:
-    """Read how far the training had come that wrote a checkpoint, without loading its tensors.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    progress : dict
-        As given to :func:`save_checkpoint`.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be read or holds no progress.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["progress"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} does not tell how far it came ({error}): train again") from error
-
-
 def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:
     """Return ``stored`` if it has the shape wanted."""
     if stored.shape != wanted.shape:
@@ -188,24 +140,7 @@ def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:
 
 
 def find(path: Path) -> Path:
-    """Return the checkpoint file that a path means.
-
-    Parameters
-    ----------
-    path : Path
-        The file itself; or a folder: then its ``model`` (a released one), ``best`` or ``last.safetensors``,
-        whichever is there first.
-
-    Returns
-    -------
-    file : Path
-        It exists.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none.
-    """
+    """Return the checkpoint file that a path means, the file itself or the first one of a folder."""
     names = ("model.safetensors", "best.safetensors", "last.safetensors")
     for candidate in [path / name for name in names] if path.is_dir() else [path]:
         if candidate.is_file():

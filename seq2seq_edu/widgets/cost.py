@@ -80,15 +80,18 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
 
 def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> list[dict[str, Any]]:
     """Read quality by source length from the records of full trainings: what :class:`Results` holds."""
-    groups = records.group(records.read(folder))
+    every = records.read(folder)
     found = []
     for task in tasks:
         measure, real = TASKS.get(task, ("bleu", True))
-        chosen = [group for group in records.models(groups, task) if group.name in SHOWN]
+        chosen = [run for run in records.choose(every, task=task) if records.name_of(run) in SHOWN]
         if chosen:
-            bins = [b for b in chosen[0].runs[0]["by_length"] if b["count"]]
-            bins = [{"length": b["mean_length"], **{k: b[k] for k in ("low", "high", "count")}} for b in bins]
-            curves = {group.name: [_measured(run, measure) for run in group.runs] for group in chosen}
+            names = {"length": "mean_length", "low": "low", "high": "high", "count": "count"}
+            columns = [records.by_length(chosen[0], name) for name in names.values()]
+            bins = [dict(zip(names, column, strict=True)) for column in zip(*columns, strict=True)]
+            curves: dict[str, list[list[float]]] = {}
+            for run in chosen:
+                curves.setdefault(records.name_of(run), []).append(_measured(run, measure))
             found.append({"task": task, "measure": measure, "real": real, "bins": bins, "curves": curves})
     if not found:
         raise ValueError(
@@ -100,7 +103,7 @@ def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> lis
 def _measured(run: Mapping[str, Any], measure: str) -> list[float]:
     """Return one score for every length that has a sentence."""
     digits = 2 if measure == "bleu" else 4
-    return [round(b[measure][0], digits) for b in run["by_length"] if b["count"]]
+    return [round(value, digits) for value, *_ in records.by_length(run, measure)]
 
 
 class Results(traitlets.TraitType):  # type: ignore[type-arg]

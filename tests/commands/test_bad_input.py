@@ -17,9 +17,9 @@ from safetensors.torch import save
 from seq2seq_edu.cli import main
 from seq2seq_edu.data import Vocabulary, corpora, reversal, split
 from seq2seq_edu.decoding import Translator
-from seq2seq_edu.experiments import recipes
+from seq2seq_edu.experiments import recipes, runs
 from seq2seq_edu.models import ModelConfig, Seq2Seq
-from seq2seq_edu.training import load_checkpoint, loop, save_checkpoint
+from seq2seq_edu.training import load_checkpoint, save_checkpoint
 
 SOURCE, TARGET = Vocabulary("abcdefghi"), Vocabulary("tuvwxyz")
 TRAIN = ["train", "--data", "reversal", "--device", "cpu", "--max-steps", "7", "--out", "run"]
@@ -348,7 +348,7 @@ def test_a_full_memory_names_the_setting_to_lower(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "update", full)
+        patch.setattr(runs, "update", full)
         assert main(TRAIN) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith(f"seq2seq-edu: error: {where} of this machine is full: take smaller batches")
@@ -363,7 +363,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(monkeypatch: pytest.Monkey
     def broken(*args: object, **options: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(loop, "update", broken)
+    monkeypatch.setattr(runs, "update", broken)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         main(TRAIN)
 

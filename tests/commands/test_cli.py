@@ -17,7 +17,7 @@ from seq2seq_edu.bench import memory, table
 from seq2seq_edu.cli import main
 from seq2seq_edu.data import EOS, reversal, split
 from seq2seq_edu.decoding import Translator
-from seq2seq_edu.experiments import recipes, runs
+from seq2seq_edu.experiments import recipes, runs, scoring
 from seq2seq_edu.training import load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,7 +166,7 @@ def test_ctrl_c_while_scoring_loses_no_training(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes, "evaluate", pressed)
+        patch.setattr(scoring, "evaluate", pressed)
         assert train(tmp_path / "run") == 130
     assert "stopped" in capfd.readouterr().err
     assert train(tmp_path / "run", "--resume") == 0
@@ -321,7 +321,7 @@ def test_a_finished_run_is_scored_again_and_stays_as_it_was_trained(
     assert main(["evaluate", "--checkpoint", str(run), "--record", str(copy)]) == 0
     assert "beam 5" in capfd.readouterr().out
     again = json.loads(copy.read_text(encoding="utf-8"))
-    assert again == record | {"commit": "0123abc", "scored_at": recipes.commit()}
+    assert again == record | {"commit": "0123abc", "scored_at": scoring.commit()}
     assert json.loads(path.read_text(encoding="utf-8")) == again
     path.unlink()
     assert main(["evaluate", "--checkpoint", str(run), "--record", str(copy)]) == 2

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from seq2seq_edu import cli
+from seq2seq_edu.experiments import records
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import make_results  # noqa: E402
+from test_records import run  # noqa: E402
 
 RECORDS = sorted(p for p in (ROOT / "results").glob("*.json") if not p.stem.startswith("bench"))
 
@@ -55,3 +57,11 @@ def test_what_is_there_is_skipped_and_what_was_stopped_goes_on(
     with pytest.raises(SystemExit):
         make_results.main()
     assert "no record has 'wmt' in its name; there are multi30k-additive-0" in capsys.readouterr().err
+
+
+def test_a_table_says_where_seeds_are_few() -> None:
+    groups = records.group([run(s, 37.0 + s) for s in range(3)] + [run(0, 26.0, attention="none")])
+    table = make_results.table(records.models(groups, "multi30k"), "Captions").splitlines()
+    assert table[0].startswith("| Captions | greedy | beam 5 |") and len(table) == 4
+    assert table[2] == "| GRU, no attention | 26.0 | 28.0 | 3.7 | 1 | only 1 |"
+    assert table[3] == "| GRU, additive attention | 38.0 (37.0–39.0) | 40.0 (39.0–41.0) | 3.7 | 2 (1–3) | 3 |"

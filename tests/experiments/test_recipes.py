@@ -12,7 +12,7 @@ import torch
 from seq2seq_edu.data import UNK, Example, corpora, grammar, reversal, split
 from seq2seq_edu.data.corpora import Corpus, Pair
 from seq2seq_edu.decoding import Translation, Translator
-from seq2seq_edu.experiments import recipes
+from seq2seq_edu.experiments import recipes, scoring
 from seq2seq_edu.experiments.recipes import Prepared
 from seq2seq_edu.metrics import bleu, exact_match
 from seq2seq_edu.models import ATTENTIONS, ModelConfig, Seq2Seq, Transformer
@@ -97,7 +97,7 @@ def test_unknown_names_are_refused(small: None) -> None:
     with pytest.raises(ValueError, match="data must be one of multi30k, .*reversal; got 'wmt14'"):
         recipes.prepare("wmt14")
     with pytest.raises(ValueError, match="reversal has the configurations default; got 'tutorial'"):
-        recipes.settings(recipes.prepare("reversal"), attention="dot", config="tutorial")
+        recipes.configure(recipes.prepare("reversal"), attention="dot", config="tutorial")
 
 
 def test_grammar_is_prepared_from_its_sentences(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,13 +115,13 @@ def test_long_sentences_keep_their_lengths_and_reach_the_last_bin(
     data = recipes.prepare("grammar-long")
     sources = [source.split() for source, _ in data.test]
     assert {min(map(len, sources)) < 20, max(map(len, sources)) > 50} == {True}
-    assert max(len(source) for source, _ in data.train) > 50 < recipes.EDGES["grammar-long"][-1] < 60
+    assert max(len(source) for source, _ in data.train) > 50 < scoring.EDGES["grammar-long"][-1] < 60
     assert all(UNK not in ids for pair in data.train for ids in pair)
-    _, training = recipes.settings(data, attention="none")
-    other = recipes.settings(data, attention="additive")[1]
+    _, training = recipes.configure(data, attention="none")
+    other = recipes.configure(data, attention="additive")[1]
     assert training == other  # the same budget with attention and without
     assert (training.epochs, training.tokens) == (4, 1500)
-    assert recipes.settings(recipes.prepare("reversal"), attention="none")[1].tokens == 700
+    assert recipes.configure(recipes.prepare("reversal"), attention="none")[1].tokens == 700
 
 
 # Settings
@@ -129,7 +129,7 @@ def test_long_sentences_keep_their_lengths_and_reach_the_last_bin(
 
 def parts(data: Prepared) -> tuple[Any, TrainConfig]:
     """Return the default settings of some data."""
-    return recipes.settings(data, attention="additive", device="cpu")
+    return recipes.configure(data, attention="additive", device="cpu")
 
 
 @pytest.mark.parametrize("config", recipes.CONFIGS["multi30k"])
@@ -142,9 +142,9 @@ def test_every_configuration_makes_a_model(
     data = recipes.prepare("multi30k", config=config)
     if recipes.WIDTHS[config].get("readout") == "state" and attention in ("dot", "general", "scaled"):
         with pytest.raises(ValueError, match="readout 'state' would never use the context"):
-            recipes.settings(data, attention=attention, config=config)
+            recipes.configure(data, attention=attention, config=config)
         return
-    model, training = recipes.settings(data, attention=attention, config=config, seed=7, device="cpu")
+    model, training = recipes.configure(data, attention=attention, config=config, seed=7, device="cpu")
     assert model.attention == ("multi-head" if config == "transformer" else attention)
     assert (training.seed, training.device) == (7, "cpu")
     assert model.share_embeddings == (config in ("default", "small", "transformer"))
@@ -160,7 +160,7 @@ def test_one_setting_can_be_changed_and_nothing_else_changes(
     data = recipes.prepare("multi30k")
     model, training = parts(data)
     changes = {"dropout": 0.5, "epochs": 3, "share_embeddings": False, "lr": 1}
-    new_model, new_training = recipes.settings(data, attention="additive", device="cpu", changes=changes)
+    new_model, new_training = recipes.configure(data, attention="additive", device="cpu", changes=changes)
     assert new_model == dataclasses.replace(model, dropout=0.5, share_embeddings=False)
     assert new_training == dataclasses.replace(training, epochs=3, lr=1)
 
@@ -183,7 +183,7 @@ def test_changes_that_cannot_work_are_refused(
 ) -> None:
     planted(tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=words):
-        recipes.settings(recipes.prepare("multi30k"), attention="additive", changes=changes)
+        recipes.configure(recipes.prepare("multi30k"), attention="additive", changes=changes)
 
 
 def test_whole_words_are_those_that_training_has_seen_twice(
@@ -227,12 +227,12 @@ def test_gold_targets_do_not_reach_the_predictions(small: None, monkeypatch: pyt
         scored.append(hypotheses)
         return bleu(hypotheses=hypotheses, references=references, **more)
 
-    monkeypatch.setattr(recipes, "bleu", seen)
-    recipes.evaluate(model, data)
+    monkeypatch.setattr(scoring, "bleu", seen)
+    scoring.evaluate(model, data)
     noise = [
         (source, " ".join(source.split()[::-1][2:] + ["a"] * k)) for k, (source, _) in enumerate(data.test)
     ]
-    recipes.evaluate(model, dataclasses.replace(data, test=noise))
+    scoring.evaluate(model, dataclasses.replace(data, test=noise))
     half = len(scored) // 2  # greedy and beam, each scored in several ways
     assert half == 6 and scored[:half] == scored[half:] and len(set(scored[0])) > 3
 
@@ -240,7 +240,7 @@ def test_gold_targets_do_not_reach_the_predictions(small: None, monkeypatch: pyt
 def test_scores_are_those_of_the_translations(small: None) -> None:
     data = recipes.prepare("reversal")
     model = trained(data)
-    metrics, lengths, translations = recipes.evaluate(model, data)
+    metrics, lengths, translations = scoring.evaluate(model, data)
     texts, references = [t.text for t in translations], [reference for _, reference in data.test]
     alone = Translator(model, data.source_text, data.target_text).translate([s for s, _ in data.test])
     assert texts == [t.text for t in alone]
@@ -275,18 +275,18 @@ def test_maps_are_graded_where_the_answer_is_right(small: None) -> None:
     gold = recipes.prepare("reversal").gold
     assert gold is not None
     right = [answered(example) for example in gold]
-    report = recipes._alignment(right, gold)
+    report = scoring._alignment(right, gold)
     assert (report["sentences"], report["aer"], report["gold_mass"]) == (13, 0.0, 1.0)
     wrong = dataclasses.replace(right[0], text="a b")
     cut = dataclasses.replace(right[1], finished=False)
-    assert recipes._alignment([wrong, cut, *right[2:]], gold)["sentences"] == 11
-    assert recipes._alignment([wrong], gold[:1]) == {"sentences": 0}
+    assert scoring._alignment([wrong, cut, *right[2:]], gold)["sentences"] == 11
+    assert scoring._alignment([wrong], gold[:1]) == {"sentences": 0}
 
 
 def test_a_record_is_plain_data_and_says_all(small: None) -> None:
     data = recipes.prepare("reversal")
     model = trained(data)
-    record = recipes.record(
+    record = scoring.record(
         data, model, TrainConfig(seed=5, device="cpu"), config="default",
         changes={"dropout": 0.0}, trained_at="abc",
         seconds=1.23, cpu_seconds=2.34, metrics={"bleu": 1}, lengths=[],

@@ -55,6 +55,32 @@ def test_runs_of_one_kind_differ_in_the_seed_and_stand_in_its_order() -> None:
     assert records.models(groups, "grammar") == []
 
 
+def test_what_is_not_asked_for_is_the_full_size_model_as_it_is() -> None:
+    transformer = {"model": "transformer", "attention": "multi-head", "config": "transformer"}
+    some = [
+        run(1, 37.0), run(0, 36.0, changes={"dropout": 0.0}), run(0, 35.0), run(0, 31.0, config="small"),
+        run(0, 39.0, parameters=5_500_000, **transformer), run(0, 25.0, attention="none"),
+        run(0, 38.0, task="tatoeba-zh-en"), run(0, 34.0, attention="dot", parameters=2_500_000),
+    ]  # fmt: skip
+    chosen = records.choose(some, task="multi30k")
+    assert [records.name_of(r) for r in chosen] == ["none", "dot", "additive", "additive", "transformer"]
+    additive = records.choose(some, task="multi30k", model="additive")
+    assert [(r["seed"], r["changes"], r["config"]) for r in additive] == [
+        (0, {}, "default"),
+        (1, {}, "default"),
+    ]
+    for wanted, seeds in (
+        ({"changes": {"dropout": 0.0}}, [0]), ({"config": "small"}, [0]), ({"precision": "bf16"}, [0, 1]),
+        ({"precision": "fp32"}, []), ({"changes": {"dropout": 0.5}}, []),
+    ):  # fmt: skip
+        assert [r["seed"] for r in records.choose(some, task="multi30k", model="additive", **wanted)] == seeds
+
+
+def test_a_column_by_length_has_what_was_measured() -> None:
+    assert records.by_length(run(0, 30.0), "low") == [0, 11]
+    assert records.by_length(run(0, 30.0), "bleu") == [[30.0, 28.0, 33.0], [23.0, 17.0, 30.0]]
+
+
 def test_scores_are_those_asked_for_or_none_at_all() -> None:
     (both,) = records.group([run(0, 37.0), run(1, 36.0)])
     assert both.scores() == [37.0, 36.0] and both.scores("bleu_lc", "beam5") == [39.0, 38.0]
@@ -90,14 +116,6 @@ def test_time_is_the_processors_or_the_clocks_on_a_gpu() -> None:
     cpu, gpu = run(1, 37.0), run(1, 37.0, device={"type": "cuda", "name": "H", "precision": "bf16"})
     assert records.minutes(cpu) == 2.0 and round(records.minutes(gpu), 3) == 0.833
     assert records.where(cpu) == "cpu, 2 threads, bf16" and records.where(gpu) == "cuda, bf16"
-
-
-def test_a_table_says_where_seeds_are_few() -> None:
-    groups = records.group([run(s, 37.0 + s) for s in range(3)] + [run(0, 26.0, attention="none")])
-    table = records.markdown(records.models(groups, "multi30k"), "Captions").splitlines()
-    assert table[0].startswith("| Captions | greedy | beam 5 |") and len(table) == 4
-    assert table[2] == "| GRU, no attention | 26.0 | 28.0 | 3.7 | 1 | only 1 |"
-    assert table[3] == "| GRU, additive attention | 38.0 (37.0–39.0) | 40.0 (39.0–41.0) | 3.7 | 2 (1–3) | 3 |"
 
 
 def test_a_folder_is_read_and_what_is_no_record_passed_over(tmp_path: Path) -> None:

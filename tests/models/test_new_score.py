@@ -37,7 +37,7 @@ def cosine() -> Iterator[type[Attention]]:
 
 def test_one_class_is_all_that_a_new_score_needs(cosine: type[Attention]) -> None:
     options = cli._parser().parse_args(["train", "--data", "reversal", "--attention", "cosine"])
-    config, _ = recipes.settings(recipes.prepare("reversal"), attention=options.attention)
+    config, _ = recipes.configure(recipes.prepare("reversal"), attention=options.attention)
     assert isinstance(config, ModelConfig) and config.attention == "cosine" and config.d_h == config.d_s
     model = Seq2Seq(config)
     assert isinstance(model.decoder.attention, cosine) and not model.decoder.previous

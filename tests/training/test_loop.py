@@ -10,24 +10,30 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq_edu import equations, training
+from seq2seq_edu import equations
 from seq2seq_edu.data import IdPair, Vocabulary, make_batch
 from seq2seq_edu.decoding import greedy
 from seq2seq_edu.models import ATTENTIONS, ModelConfig, Seq2Seq
 from seq2seq_edu.training import (
+    Checkpointer,
     CheckpointError,
+    Entry,
     TrainConfig,
-    keeper,
+    TrainState,
+    checkpointer,
+    fingerprint,
+    learning_rate,
     load_checkpoint,
-    load_progress,
+    loop,
     loss_fast,
     loss_plain,
     pick_device,
+    running_mean,
+    save_checkpoint,
+    since_start,
     train,
     validate,
 )
-from seq2seq_edu.training.keeper import RunningMean
-from seq2seq_edu.training.loop import Record, learning_rate
 
 ALL = tuple(ATTENTIONS)
 LOSSES = {"plain": loss_plain, "fast": loss_fast}
@@ -255,31 +261,45 @@ def many(count: int = 31) -> list[IdPair]:
 CONFIG = TrainConfig(epochs=3, tokens=43, lr=0.01, save_every=3, device="cpu", seed=1)  # 4 steps an epoch
 
 
-def start(folder: Path, *, config: TrainConfig = CONFIG, resume: bool = False, **more: object) -> tuple:
-    """Begin a training with dropout; return the model and its records."""
-    model = tiny("general", seed=99 if resume else 1, dropout=0.3)  # on resuming the parameters are replaced
-    options = {"validation": many(7), "folder": folder, "texts": TEXTS, "resume": resume, **more}
-    return model, train(model, options.pop("pairs", many()), config, **options)
+def start(
+    folder: Path,
+    *,
+    config: TrainConfig = CONFIG,
+    resume: bool = False,
+    pairs: list[IdPair] | None = None,
+    validation: list[IdPair] | None = None,
+    texts: tuple[Vocabulary, Vocabulary] = TEXTS,
+    model: Seq2Seq | None = None,
+) -> tuple[Seq2Seq, Iterator[Entry]]:
+    """Begin a training with dropout that keeps checkpoints; return the model and the entries of its log."""
+    model = model or tiny("general", seed=99 if resume else 1, dropout=0.3)  # on resuming it is replaced
+    pairs, validation = pairs or many(), validation or many(7)
+    state = TrainState(model, pairs, config)
+    settings = fingerprint(pairs, validation, config)
+    checkpoints = Checkpointer(folder, state, texts, settings, save_every=config.save_every)
+    if resume:
+        checkpoints.restore()
+    return model, checkpoints.follow(train(model, pairs, config, validation=validation, state=state))
 
 
-def timeless(records: Iterator[Record] | list[Record]) -> list[Record]:
+def timeless(records: Iterator[Entry] | list[Entry]) -> list[Entry]:
     """Drop the seconds, which no two runs share."""
     return [{k: v for k, v in record.items() if "seconds" not in k} for record in records]
 
 
-def take(records: Iterator[Record], count: int) -> list[Record]:
+def take(records: Iterator[Entry], count: int) -> list[Entry]:
     """Take some records and leave the training where it is."""
     return [next(records) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Record], dict[str, torch.Tensor]]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Entry], dict[str, torch.Tensor]]:
     """Train without interruption; return records and final parameters."""
     model, records = start(tmp_path_factory.mktemp("whole"))
     return timeless(records), {name: p.detach() for name, p in model.named_parameters()}
 
 
-def test_records_say_what_happened(uninterrupted: tuple[list[Record], dict[str, torch.Tensor]]) -> None:
+def test_records_say_what_happened(uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]) -> None:
     records, _ = uninterrupted
     assert [r["step"] for r in records] == list(range(1, len(records) + 1))
     assert [r["epoch"] for r in records] == sorted(r["epoch"] for r in records)
@@ -292,7 +312,7 @@ def test_records_say_what_happened(uninterrupted: tuple[list[Record], dict[str, 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 9])
 def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, uninterrupted: tuple[list[Record], dict[str, torch.Tensor]], count: int
+    tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]], count: int
 ) -> None:
     expected, parameters = uninterrupted
     model, records = start(tmp_path)
@@ -306,7 +326,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(
-    tmp_path: Path, uninterrupted: tuple[list[Record], dict[str, torch.Tensor]]
+    tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     expected, _ = uninterrupted
     _, records = start(tmp_path / "killed")
@@ -319,7 +339,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
 
 
 def test_sparse_records_are_those_of_every_step_left_out(
-    tmp_path: Path, uninterrupted: tuple[list[Record], dict[str, torch.Tensor]]
+    tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     expected, _ = uninterrupted
     config = TrainConfig(**{**vars(CONFIG), "log_every": 5, "save_every": 7})
@@ -343,22 +363,14 @@ def test_a_finished_training_has_nothing_to_go_on_with(tmp_path: Path) -> None:
 
 
 def test_time_to_the_best_loss_counts_from_the_start_of_the_process(tmp_path: Path) -> None:
-    before = keeper.since_start()
+    before = since_start()
     records = list(start(tmp_path)[1])
     measured = [r for r in records if "validation" in r]
-    assert all(before < r["seconds_to_best"] < keeper.since_start() for r in measured)
+    assert all(before < r["seconds_to_best"] < since_start() for r in measured)
     best = min(range(len(measured)), key=lambda k: measured[k]["validation"])
     assert measured[-1]["seconds_to_best"] == measured[best]["seconds_to_best"]
-    progress = load_progress(tmp_path / "last.safetensors")
-    assert progress == load_checkpoint(tmp_path / "last.safetensors").progress
+    progress = load_checkpoint(tmp_path / "last.safetensors").progress
     assert progress["seconds_to_best"] == measured[-1]["seconds_to_best"]
-    _, again = start(tmp_path, resume=True)
-    assert list(again) == []
-
-
-def test_a_total_that_is_known_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "count_steps", lambda *args: pytest.fail("counted again"))
-    assert next(train(tiny(), many(), CONFIG, total=3))["lr"] == learning_rate(1, 3, CONFIG)
 
 
 def test_seconds_go_on_from_before_the_interruption(tmp_path: Path) -> None:
@@ -391,19 +403,30 @@ def test_another_training_cannot_be_resumed(tmp_path: Path, change: dict[str, ob
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
+def test_a_setting_that_is_gone_does_not_stop_an_old_training(
+    tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
+) -> None:
+    _, records = start(tmp_path)
+    first = take(records, 4)
+    records.close()
+    old = load_checkpoint(tmp_path / "last.safetensors")
+    old.progress["settings"]["graphs"] = "auto"  # as it was written before
+    save_checkpoint(
+        tmp_path / "last.safetensors", old.model, *TEXTS, progress=old.progress, optimizer=old.optimizer
+    )
+    _, records = start(tmp_path, resume=True)
+    assert timeless(first) + timeless(records) == uninterrupted[0]
+
+
 def test_another_model_cannot_be_resumed(tmp_path: Path) -> None:
     take(start(tmp_path)[1], 1)
     with pytest.raises(CheckpointError, match="another model"):
-        next(train(tiny("dot"), many(), CONFIG, folder=tmp_path, texts=TEXTS, resume=True))
+        start(tmp_path, model=tiny("dot"), resume=True)
 
 
 def test_nothing_to_resume_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint at"):
         next(start(tmp_path, resume=True)[1])
-    with pytest.raises(ValueError, match="needs the folder of the interrupted training"):
-        next(train(tiny(), many(), CONFIG, resume=True))
-    with pytest.raises(ValueError, match="needs texts="):
-        next(train(tiny(), many(), CONFIG, folder=tmp_path))
     with pytest.raises(ValueError, match="no training pairs"):
         next(train(tiny(), [], CONFIG))
     assert list(tmp_path.iterdir()) == []
@@ -418,7 +441,7 @@ def test_best_checkpoint_is_the_one_with_the_lowest_validation_loss(
         seen.append({name: p.detach().clone() for name, p in model.named_parameters()})
         return next(losses)
 
-    monkeypatch.setattr(training, "validate", measured)
+    monkeypatch.setattr(loop, "validate", measured)
     assert [r["validation"] for r in start(tmp_path)[1] if "validation" in r] == [2.0, 1.5, 1.7]
     best = load_checkpoint(tmp_path / "best.safetensors")
     torch.testing.assert_close(dict(best.model.named_parameters()), seen[1], rtol=0, atol=0)
@@ -454,18 +477,18 @@ def test_a_gradient_that_is_not_finite_spoils_no_checkpoint(tmp_path: Path) -> N
     assert back.progress["step"] == 2 and all(p.isfinite().all() for p in back.model.parameters())
 
 
-def test_without_a_checkpoint_the_message_says_so() -> None:
+def test_without_a_checkpoint_the_message_says_so(tmp_path: Path) -> None:
     model = tiny()
     with torch.no_grad():
         model.W_o.bias[4] = math.inf
     with pytest.raises(FloatingPointError, match="no checkpoint was written yet"):
-        next(train(model, many(), CONFIG))
+        next(start(tmp_path, model=model)[1])
 
 
 # Elsewhere
 
 
-def test_bf16_trains_and_stays_near(uninterrupted: tuple[list[Record], dict[str, torch.Tensor]]) -> None:
+def test_bf16_trains_and_stays_near(uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]) -> None:
     model = tiny("general", seed=1, dropout=0.3)
     config = TrainConfig(**{**vars(CONFIG), "precision": "bf16"})
     records = list(train(model, many(), config, validation=many(7)))
@@ -474,8 +497,17 @@ def test_bf16_trains_and_stays_near(uninterrupted: tuple[list[Record], dict[str,
     assert records[0]["loss"] != uninterrupted[0][0]["loss"]  # something did run in bf16
 
 
+def test_the_loss_is_compiled_once_and_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda loss, **options: compiled.append(loss) or loss)
+    plain = timeless(train(tiny(), many(), replace(CONFIG, max_steps=3)))
+    assert compiled == []
+    assert timeless(train(tiny(), many(), replace(CONFIG, max_steps=3, compile=True))) == plain
+    assert compiled == [loss_fast]
+
+
 def test_what_the_reader_draws_between_two_records_changes_nothing(
-    tmp_path: Path, uninterrupted: tuple[list[Record], dict[str, torch.Tensor]]
+    tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     found = []
     for record in start(tmp_path)[1]:
@@ -500,9 +532,9 @@ def test_training_changes_no_setting_of_the_process() -> None:
     assert settings() == before and not model.training
 
 
-def test_a_training_without_a_folder_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_alone_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(keeper, "save_checkpoint", lambda *args, **kwargs: pytest.fail("wrote a file"))
+    monkeypatch.setattr(checkpointer, "save_checkpoint", lambda *args, **kwargs: pytest.fail("wrote a file"))
     records = train(tiny(), many(), CONFIG, validation=many(3))
     take(records, 5)
     records.close()
@@ -515,27 +547,15 @@ def test_a_training_without_a_folder_writes_nothing(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("decay", [0.3, 0.9, 0.999])
 def test_running_mean_is_that_of_its_formula(decay: float) -> None:
     model = torch.nn.Linear(3, 2, bias=False).double()
-    mean, expected = RunningMean(model, decay), model.weight.detach().clone()
+    mean, expected = running_mean(model, decay), model.weight.detach().clone()
     for step in range(1, 12):
         with torch.no_grad():
             model.weight.add_(step)
-        mean.update(step)
+        mean.update_parameters(model)
         d = min(decay, (1 + step) / (10 + step))
         expected = d * expected + (1 - d) * model.weight.detach()
-    last = model.weight.detach().clone()
-    mean.swap()
-    assert torch.allclose(model.weight, expected, atol=1e-12) and not torch.allclose(last, expected)
-    mean.swap()
-    assert torch.equal(model.weight, last)
-
-
-def test_without_a_decay_no_mean_is_kept() -> None:
-    model = torch.nn.Linear(3, 2)
-    before = model.weight.detach().clone()
-    mean = RunningMean(model, 0.0)
-    mean.update(1)
-    mean.swap()
-    assert torch.equal(model.weight, before) and not mean.tensors()
+    assert torch.allclose(mean.module.weight, expected, atol=1e-5)
+    assert not torch.allclose(model.weight, expected, atol=0.1)
 
 
 @pytest.mark.parametrize("count", [1, 4, 5])
@@ -543,8 +563,9 @@ def test_a_training_with_a_running_mean_goes_on_exactly(count: int, tmp_path: Pa
     config = replace(CONFIG, average=0.9)
     model, records = start(tmp_path / "one", config=config)
     whole = timeless(records)
-    stopped, records = start(tmp_path / "two", config=config)
+    _, records = start(tmp_path / "two", config=config)
     first = take(records, count)
+    records.close()
     resumed, records = start(tmp_path / "two", config=config, resume=True)
     assert timeless(first) + timeless(records) == whole
     for name, parameter in model.named_parameters():

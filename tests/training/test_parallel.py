@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,17 @@ import torch
 from seq2seq_edu.data import IdPair, Vocabulary, make_batch
 from seq2seq_edu.experiments import recipes, runs
 from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer, TransformerConfig
-from seq2seq_edu.training import TrainConfig, load_checkpoint, loss_fast, parallel, train
-from seq2seq_edu.training.loop import Record
+from seq2seq_edu.training import (
+    Checkpointer,
+    Entry,
+    TrainConfig,
+    TrainState,
+    fingerprint,
+    load_checkpoint,
+    loss_fast,
+    parallel,
+    train,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 3
@@ -48,12 +58,23 @@ def tiny(case: str, seed: int = 0) -> EncoderDecoder:
     return Seq2Seq(ModelConfig(13, 11, d_e=3, d_h=10, d_s=7, d_a=5, d_r=2, dropout=0.0))
 
 
-def follow(model: EncoderDecoder, config: TrainConfig, folder: Path, **more: Any) -> Iterator[Record]:
-    """Begin a training that writes checkpoints."""
-    return train(model, many(), config, validation=many(7), folder=folder, texts=TEXTS, **more)
+def begin(
+    model: EncoderDecoder, config: TrainConfig, folder: Path, group: Any, resume: bool = False
+) -> tuple[TrainState, Iterator[Entry]]:
+    """Begin a training that keeps checkpoints, as a run does it."""
+    engine = group.engine(model, config)
+    state = TrainState(model, many(), config)
+    settings, main = fingerprint(many(), many(7), config), group.main
+    checkpoints = Checkpointer(folder, state, TEXTS, settings, save_every=config.save_every, writes=main)
+    if resume:
+        checkpoints.restore()
+    validation = many(7) if main else []
+    return state, checkpoints.follow(
+        train(model, many(), config, validation=validation, state=state, engine=engine)
+    )
 
 
-def timeless(records: list[Record]) -> list[Record]:
+def timeless(records: list[Entry]) -> list[Entry]:
     """Drop the seconds, which no two runs share."""
     return [{k: v for k, v in record.items() if "seconds" not in k} for record in records]
 
@@ -65,56 +86,57 @@ def work(rank: int, port: int, folder: Path) -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     try:
-        with parallel.together(torch.device("cpu")):
-            found["who"] = (parallel.rank(), parallel.size())
+        with runs.processes("cpu") as group:
+            found["main"] = group.main
             order = folder / "order"
-            with parallel.first():
+            with group.first():
                 found["first"] = order.exists()
                 order.touch()
             for case, config in CASES.items():
                 model = tiny(case, seed=0 if rank == 0 else 99)  # process 0's parameters go to all
-                records = timeless(list(follow(model, config, folder / case)))
+                records = timeless(list(begin(model, config, folder / case, group)[1]))
                 found[case] = records, {name: p.detach() for name, p in model.named_parameters()}
-            found["stopped"] = stop_and_resume(folder / "stopped")
-            found["nan"] = break_loss(folder / "nan")
+            found["stopped"] = stop_and_resume(folder / "stopped", rank, group)
+            found["nan"] = break_loss(folder / "nan", group)
+            with pytest.raises(ValueError, match="compile is for one process"):
+                group.engine(model, replace(CONFIG, compile=True))
             torch.save(found, folder / f"{rank}.pt")
-            records = follow(tiny("additive"), CONFIG, folder / "lost")
-            next(records)
+            _, entries = begin(tiny("additive"), CONFIG, folder / "lost", group)
+            next(entries)
             if rank:
                 os._exit(3)  # as the kernel ends a process that takes too much memory
-            list(records)
-    except parallel.PeerLost as error:
+            list(entries)
+    except ConnectionError as error:
         (folder / "lost.txt").write_text(str(error))
 
 
-def stop_and_resume(folder: Path) -> tuple[list[Record], list[Record]]:
+def stop_and_resume(folder: Path, rank: int, group: Any) -> tuple[list[Entry], list[Entry]]:
     """Let process 1 get a SIGTERM after its second step; then go on."""
-    records, seen = follow(tiny("additive"), CONFIG, folder), []
+    state, entries = begin(tiny("additive"), CONFIG, folder, group)
 
-    def watched() -> Iterator[Record]:
-        for record in records:
-            seen.append(record)
-            if parallel.rank() == 1 and record["step"] == 2:
+    def watched() -> Iterator[Entry]:
+        for entry in entries:
+            if rank == 1 and entry["step"] == 2:
                 signal.raise_signal(signal.SIGTERM)
-            yield record
+            yield entry
 
-    runs.obey(watched())
-    records.close()
-    parallel.agree(False)  # process 0 has written its checkpoint
-    rest = list(follow(tiny("additive", seed=5), CONFIG, folder, resume=True))
-    return timeless(seen), timeless(rest)
+    seen = runs._follow(watched(), folder / "log.jsonl", state, group)
+    entries.close()
+    group.any(False)  # process 0 has written its checkpoint
+    _, rest = begin(tiny("additive", seed=5), CONFIG, folder, group, resume=True)
+    return timeless(seen), timeless(list(rest))
 
 
-def break_loss(folder: Path) -> str:
+def break_loss(folder: Path, group: Any) -> str:
     """Spoil the parameters after four steps; return the error that each process gets."""
     model = tiny("additive")
-    records = follow(model, CONFIG, folder)
+    _, entries = begin(model, CONFIG, folder, group)
     for _ in range(4):
-        next(records)
+        next(entries)
     with torch.no_grad():
         model.W_o.bias[4] = math.nan
     try:
-        list(records)
+        list(entries)
     except FloatingPointError as error:
         return str(error)
     return "no error"
@@ -145,7 +167,7 @@ def found(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_each_process_knows_its_place_and_the_first_goes_first(found: list[dict[str, Any]]) -> None:
-    assert [f["who"] for f in found] == [(0, 3), (1, 3), (2, 3)]
+    assert [f["main"] for f in found] == [True, False, False]
     assert [f["first"] for f in found] == [False, True, True]
 
 
@@ -154,7 +176,7 @@ def test_curve_and_parameters_are_those_of_one_process(
     case: str, folder: Path, found: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     model = tiny(case)
-    expected = timeless(list(follow(model, CASES[case], tmp_path)))
+    expected = timeless(list(begin(model, CASES[case], tmp_path, runs.OneProcess())[1]))
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     assert any("validation" in record for record in expected)
     for rank in range(SIZE):
@@ -193,26 +215,22 @@ def test_who_loses_the_others_says_so(folder: Path, found: list[dict[str, Any]])
 
 def test_shares_make_up_the_batch_and_its_loss() -> None:
     model, pairs = tiny("additive").double(), many(7)
-    whole = loss_fast(model, make_batch(pairs)).item()
+    batch = make_batch(pairs)
+    whole = loss_fast(model, batch).item()
     for size in (1, 2, 3, 5, 7, 11):
-        shares = [parallel.share(pairs, range(7), rank, size) for rank in range(size)]
-        assert sorted(k for mine, weight in shares if weight for k in mine) == list(range(7))
-        assert all(mine for mine, _ in shares) and math.fsum(w for _, w in shares) == pytest.approx(size)
-        losses = [w * loss_fast(model, make_batch([pairs[k] for k in mine])).item() for mine, w in shares]
+        shares = [parallel.share(batch, rank, size) for rank in range(size)]
+        assert sorted(k for mine, weight in shares if weight for k in mine.index) == list(range(7))
+        assert all(mine.index for mine, _ in shares) and math.fsum(w for _, w in shares) == pytest.approx(
+            size
+        )
+        losses = [weight * loss_fast(model, mine).item() for mine, weight in shares]
         assert sum(losses) / size == pytest.approx(whole, abs=1e-12)
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with parallel.together(torch.device("cpu")), parallel.first():
-        assert (parallel.rank(), parallel.size()) == (0, 1)
-        assert not parallel.agree(False) and parallel.agree(True)
-
-
-def test_graphs_are_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "size", lambda: 2)
-    with pytest.raises(ValueError, match="graphs are for one process: leave --set graphs=on out"):
-        next(train(tiny("additive"), many(), TrainConfig(device="cpu", graphs="on")))
+    with runs.processes("cpu") as group, group.first():
+        assert group.main and not group.any(False) and group.any(True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's default store needs libuv")
@@ -239,7 +257,7 @@ def test_torchrun_trains_as_one_process_does(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("nats per target token") == 1 and done.stderr.count("epoch 1  step 2") == 1
     data = recipes.prepare("grammar")
-    model_config, config = recipes.settings(data, attention="additive", device="cpu", max_steps=2)
+    model_config, config = recipes.configure(data, attention="additive", device="cpu", max_steps=2)
     model = recipes.build(model_config, 0)
     expected = timeless(list(train(model, data.train, config, validation=data.validation)))
     lines = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
