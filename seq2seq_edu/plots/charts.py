@@ -102,7 +102,7 @@ def length_curve(
     ----------
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, figure 2. Taught in: why_attention.
     """
-    names = [visible(str(length)) for length in lengths]
+    names = [str(length) for length in lengths]  # a name may take two lines: "0–7\n(172)"
     numbers = not any(isinstance(length, str) for length in lengths)
     ax = panels(size=size) if ax is None else ax
     places = np.asarray(lengths, dtype=float) if numbers else np.arange(len(names))
@@ -118,7 +118,8 @@ def length_curve(
             "longest in training", (trained_to, 1), (4, -2), **place, va="top", fontsize=9, color=GREY
         )
     _name_ends(ax, drawn)
-    points = [f"{name}: {pairs(names, values)}" for name, (_, values) in drawn.items()]
+    words = [" ".join(name.split()) for name in names]
+    points = [f"{name}: {pairs(words, values)}" for name, (_, values) in drawn.items()]
     describe(ax, f"{ylabel} by {xlabel}; {'; '.join(points)}.")
     return ax
 
