@@ -6,25 +6,23 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from seq2seq_edu.data import Link
+from seq2seq_edu.equations import Array
 from seq2seq_edu.metrics.scores import check_lists
-
-Array = NDArray[np.floating]
-Link = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class AlignmentReport:
     """How well attention weights agree with gold links; see :func:`corpus_alignment`."""
 
-    aer: float
-    argmax_accuracy: float
-    gold_mass: float
-    max_weight: float
-    entropy: float
+    aer: float  # of the argmax links, counts summed over the sentences; in 0 .. 1, lower is better
+    argmax_accuracy: float  # share of the steps with a possible link whose largest weight is on one
+    gold_mass: float  # mean weight that such a step puts on its possible links, in 0 .. 1
+    max_weight: float  # mean largest weight of a step, in 0 .. 1; high is confident, not right
+    entropy: float  # mean over the steps, in nats; 0 is all weight on one position
     sentences: int
-    steps: int
+    steps: int  # target steps without eos
 
 
 def argmax_links(alignment: Array, *, has_eos: bool = True) -> frozenset[Link]:
@@ -41,6 +39,8 @@ def alignment_error_rate(
 
     .. math:: \mathrm{AER} = 1 - \frac{|A \cap S| + |A \cap P|}{|A| + |S|}, \qquad S \subseteq P
 
+    Och and Ney (2003), doi:10.1162/089120103321337421. Taught in: train_and_look.
+
     Parameters
     ----------
     links : iterable of (target step, source position), or array of shape (m, n)
@@ -56,10 +56,6 @@ def alignment_error_rate(
     --------
     >>> round(alignment_error_rate({(0, 0), (1, 1)}, sure={(0, 0)}, possible={(0, 0), (1, 2)}), 4)
     0.3333
-
-    References
-    ----------
-    Och and Ney (2003), doi:10.1162/089120103321337421. Taught in: train_and_look.
     """
     found = argmax_links(links, has_eos=has_eos) if isinstance(links, np.ndarray) else frozenset(links)
     return _error_rate(_link_counts(found, sure, possible))
@@ -75,7 +71,7 @@ def corpus_alignment(
     """Judge the attention weights of many sentences against gold links.
 
     The gold links belong to the reference, so give the weights of the reference (teacher forcing), or only of
-    hypotheses that equal theirs.
+    hypotheses that equal theirs. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -88,17 +84,7 @@ def corpus_alignment(
 
     Returns
     -------
-    report : AlignmentReport
-        `aer`: of the argmax links, counts summed over the sentences; in 0 .. 1, lower is better.
-        `argmax_accuracy`: share of the target steps with a possible link whose largest weight is on one.
-        `gold_mass`: mean weight that such a step puts on its possible links, in 0 .. 1.
-        `max_weight`: mean largest weight of a target step, in 0 .. 1. High is confident, not right.
-        `entropy`: mean over target steps, in nats; 0 is all weight on one position.
-        `sentences`, `steps`: how many were counted (steps without eos).
-
-    References
-    ----------
-    Och and Ney (2003), doi:10.1162/089120103321337421. Taught in: train_and_look.
+    report : AlignmentReport. Each number with its meaning and range.
     """
     check_lists(alignments, sure, names=("alignments", "sure"))
     check_lists(alignments, possible, names=("alignments", "possible"))
@@ -141,7 +127,7 @@ def _word_rows(alignment: Array, has_eos: bool) -> Array:
     return (weights[:-1] if has_eos else weights).astype(np.float64)
 
 
-def _gold_mask(possible: Set[Link], words: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _gold_mask(possible: Set[Link], words: tuple[int, int], shape: tuple[int, ...]) -> Array:
     """Mark the possible links in a matrix; a link outside the words is an error."""
     gold = np.zeros(shape, dtype=bool)
     for t, i in possible:
@@ -154,14 +140,14 @@ def _gold_mask(possible: Set[Link], words: tuple[int, int], shape: tuple[int, ..
     return gold
 
 
-def _link_counts(links: frozenset[Link], sure: Set[Link], possible: Set[Link]) -> NDArray[np.int64]:
+def _link_counts(links: frozenset[Link], sure: Set[Link], possible: Set[Link]) -> Array:
     """Count |A ∩ S|, |A ∩ P|, |A| and |S|."""
     if not sure <= possible:
         raise ValueError(f"sure links must be possible too; {sorted(sure - possible)[:3]} are not: swapped?")
     return np.array([len(links & sure), len(links & possible), len(links), len(sure)])
 
 
-def _error_rate(counts: NDArray[np.int64]) -> float:
+def _error_rate(counts: Array) -> float:
     """Compute the alignment error rate from the four counts."""
     both_sure, both_possible, found, sure = (int(count) for count in counts)
     if found + sure == 0:

@@ -1,18 +1,17 @@
-"""Scores of translations and of alignments over a whole set, with bootstrap intervals."""
+"""Scores of translations over a whole set, with bootstrap intervals."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from sacrebleu.metrics.bleu import BLEU, BLEUScore
+from sacrebleu.metrics.bleu import BLEU
 
-Array = NDArray[np.floating]
-Link = tuple[int, int]
+from seq2seq_edu.equations import Array
+
 TOKENIZERS = ("13a", "intl", "zh", "char", "none")
 
 
@@ -37,10 +36,10 @@ class LengthRecord:
 
     low: int
     high: int | None
-    count: int
-    mean_length: float | None
-    exact_match: Interval | None
-    bleu: Interval | None
+    count: int = 0
+    mean_length: float | None = None
+    exact_match: Interval | None = None
+    bleu: Interval | None = None
 
 
 def bleu(
@@ -52,6 +51,8 @@ def bleu(
 
     p_k is the share of the hypotheses' k-grams found in the references, c and r the total lengths of the two.
     The two lists are named in the call: BLEU of swapped lists is another number and looks as plausible.
+    Papineni et al. (2002), doi:10.3115/1073083.1073135; Post (2018), arXiv:1804.08771.
+    Taught in: real_translation.
 
     Parameters
     ----------
@@ -71,11 +72,6 @@ def bleu(
     >>> score = bleu(hypotheses=["The cat sat on the mat."], references=["The cat sat on the mat."])
     >>> round(score.value, 1)
     100.0
-
-    References
-    ----------
-    Papineni et al. (2002), doi:10.3115/1073083.1073135; Post (2018), arXiv:1804.08771.
-    Taught in: real_translation.
     """
     _check_texts(hypotheses, references)
     metric = _metric(tokenize, lowercase)
@@ -95,30 +91,30 @@ def bleu_interval(
     """Give corpus BLEU with its 95 % interval: percentiles over test sets redrawn with replacement.
 
     The interval says how much the score would move with other sentences of the same kind; it says nothing of
-    other seeds of the training.
+    other seeds of the training. (sacreBLEU's own bootstrap takes its seed from the environment alone.)
+    Koehn (2004), "Statistical significance tests for machine translation evaluation", EMNLP.
+    Taught in: real_translation.
 
     Parameters
     ----------
-    hypotheses, references, tokenize, lowercase: As for :func:`bleu`.
-    samples : int. Number of redrawn test sets.
-    seed : int. For the drawing.
+    hypotheses, references, tokenize, lowercase
+        As for :func:`bleu`.
+    samples, seed : int. Number of redrawn test sets, and the seed of the drawing.
 
     Returns
     -------
     interval : Interval. Value as :func:`bleu` gives it, low and high, in 0 .. 100.
-
-    References
-    ----------
-    Koehn (2004), "Statistical significance tests for machine translation evaluation", EMNLP.
-    Taught in: real_translation.
     """
-    _check_texts(hypotheses, references)
+    value = bleu(hypotheses=hypotheses, references=references, tokenize=tokenize, lowercase=lowercase).value
     metric = _metric(tokenize, lowercase, effective_order=True)  # only counts are read from each sentence
     sentences = [metric.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
     counts = np.array([[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in sentences])
-    value = bleu(hypotheses=hypotheses, references=references, tokenize=tokenize, lowercase=lowercase).value
-    redrawn = [_bleu_of_counts(row) for row in _redrawn_sums(counts, samples, seed)]
-    return Interval(value, *_percentiles(redrawn))
+
+    def score(sums: Array) -> float:
+        n = [int(x) for x in sums]  # 4 counts of matches, 4 of k-grams, length of hypotheses, of references
+        return float(BLEU.compute_bleu(n[:4], n[4:8], n[8], n[9], smooth_method="exp").score)
+
+    return _bootstrap(value, counts, score, samples, seed)
 
 
 def words(text: str) -> list[str]:
@@ -127,7 +123,7 @@ def words(text: str) -> list[str]:
 
 
 def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> float:
-    """Give the share of hypotheses that equal their reference, in 0 .. 1.
+    """Give the share of hypotheses that equal their reference, in 0 .. 1. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -142,10 +138,6 @@ def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> f
     --------
     >>> exact_match(["a b", "c"], ["a b", "d"])
     0.5
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     return float(np.mean(_matches(hypotheses, references)))
 
@@ -155,7 +147,7 @@ def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[
 
     Position k is compared with position k; the longer of the two says how many there are, so a missing and a
     superfluous token both count as wrong. One token left out early makes all later ones wrong: read it beside
-    :func:`exact_match`.
+    :func:`exact_match`. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -170,10 +162,6 @@ def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[
     --------
     >>> token_accuracy([["a", "b"]], [["a", "c", "d", "e"]])
     0.25
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     check_lists(hypotheses, references)
     if any(isinstance(row, str) for row in (*hypotheses, *references)):
@@ -199,14 +187,16 @@ def by_length(
 ) -> list[LengthRecord]:
     """Score items apart by length: does quality fall where sentences grow long?
 
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2. Taught in: why_attention.
+
     Parameters
     ----------
     lengths : sequence of int
         Length of every item, by which it is sorted into a bin; usually of the source, in tokens.
-    hypotheses, references : sequences of str. As for :func:`bleu`.
+    hypotheses, references, tokenize, lowercase
+        As for :func:`bleu`.
     edges : increasing sequence of int
         Where a new bin begins: (5, 10) makes 0 .. 4, 5 .. 9 and 10 and more, so every item has one bin.
-    tokenize, lowercase: For BLEU.
     samples, seed : int. For the bootstrap intervals.
 
     Returns
@@ -220,10 +210,6 @@ def by_length(
     >>> short, long = by_length(lengths=[2, 9], hypotheses=["a", "b"], references=["a", "c"], edges=[5])
     >>> short.count, short.exact_match.value, long.exact_match.value
     (1, 1.0, 0.0)
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2. Taught in: why_attention.
     """
     _check_texts(hypotheses, references)
     check_lists(lengths, hypotheses, names=("lengths", "hypotheses"))
@@ -233,17 +219,24 @@ def by_length(
     records = []
     for k, (low, above) in enumerate(zip([0, *edges], [*edges, None], strict=True)):
         chosen = np.flatnonzero(bins == k).tolist()
-        high = None if above is None else above - 1
-        if not chosen:
-            records.append(LengthRecord(low, high, 0, None, None, None))
-            continue
-        h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
-        score = bleu_interval(
-            hypotheses=h, references=r, tokenize=tokenize, lowercase=lowercase, samples=samples, seed=seed
-        )
-        matched = mean_interval(_matches(h, r), samples=samples, seed=seed)
-        mean_length = float(np.mean([lengths[j] for j in chosen]))
-        records.append(LengthRecord(low, high, len(chosen), mean_length, matched, score))
+        record = LengthRecord(low, None if above is None else above - 1)
+        if chosen:
+            h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
+            record = replace(
+                record,
+                count=len(chosen),
+                mean_length=float(np.mean([lengths[j] for j in chosen])),
+                exact_match=mean_interval(_matches(h, r), samples=samples, seed=seed),
+                bleu=bleu_interval(
+                    hypotheses=h,
+                    references=r,
+                    tokenize=tokenize,
+                    lowercase=lowercase,
+                    samples=samples,
+                    seed=seed,
+                ),
+            )
+        records.append(record)
     return records
 
 
@@ -252,14 +245,12 @@ def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0
     if len(values) == 0:
         raise ValueError("no values to take the mean of")
     numbers = np.asarray(values, dtype=float)
-    sums = _redrawn_sums(numbers[:, None], samples, seed)[:, 0]
-    return Interval(float(numbers.mean()), *_percentiles(sums / len(numbers)))
+    rows = numbers[:, None]
+    return _bootstrap(float(numbers.mean()), rows, lambda sums: sums[0] / len(numbers), samples, seed)
 
 
 def check_lists(
-    first: Sequence[object],
-    second: Sequence[object],
-    names: tuple[str, str] = ("hypotheses", "references"),
+    first: Sequence[object], second: Sequence[object], names: tuple[str, str] = ("hypotheses", "references")
 ) -> None:
     """Refuse empty lists and lists of different length."""
     if len(first) != len(second):
@@ -283,28 +274,16 @@ def _metric(tokenize: str, lowercase: bool, effective_order: bool = False) -> BL
     return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
 
 
-def _bleu_of_counts(row: NDArray[np.int64]) -> float:
-    """Compute BLEU from sums: 4 counts of matches, 4 of k-grams, length of hypotheses, of references."""
-    numbers = [int(x) for x in row]
-    score: BLEUScore = BLEU.compute_bleu(
-        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
-    )
-    return float(score.score)
-
-
-def _redrawn_sums(rows: NDArray[Any], samples: int, seed: int) -> NDArray[Any]:
-    """Sum the rows of each redrawn set; how often a row is drawn is multinomial."""
+def _bootstrap(
+    value: float, rows: Array, score: Callable[[Array], float], samples: int, seed: int
+) -> Interval:
+    """Score the sums of the rows of each redrawn set; how often a row is drawn is multinomial."""
     if samples < 1:
         raise ValueError(f"samples is {samples}; expected at least 1")
     n = len(rows)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=samples)
-    return drawn @ rows  # (samples, columns)
-
-
-def _percentiles(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
-    """Give the bounds that leave 2.5 % on either side."""
-    low, high = np.percentile(np.asarray(values, dtype=float), [2.5, 97.5])
-    return float(low), float(high)
+    low, high = np.percentile([score(sums) for sums in drawn @ rows], [2.5, 97.5])
+    return Interval(value, float(low), float(high))
 
 
 def _matches(hypotheses: Sequence[object], references: Sequence[object]) -> list[bool]:
