@@ -1,11 +1,15 @@
 """Run every notebook in a fresh kernel and compare what it prints with what it holds.
 
-Usage: python tools/check_notebooks.py [--jobs N] [--timeout SECONDS] [--static] [NOTEBOOK ...]
+Usage: python tools/check_notebooks.py [--jobs N] [--timeout SECONDS] [--static | --form] [NOTEBOOK ...]
 
 Each notebook (by default notebooks/*.ipynb) is first read: it must have been executed from top to bottom, be
 small, and hold no error, no figure without a text, and no path of the machine it was made on. Then nbval runs
 it, strictly: words must be equal, numbers close (see tests/nbval_plugin.py), figures are compared by their
 text. One line a notebook; the last line is `notebooks: passed/all`, and the exit status is 1 unless all pass.
+
+With --form it only says how the lesson is laid out: words of a text cell (what is folded away not counted),
+lines of a code cell and of the set-up, and the share of code lines that is plumbing: imports, asserts and
+`notebook.show` outside the last cell, the one tagged `promises`.
 
 A notebook may say in its metadata which real text it reads: {"seq2seq_edu": {"needs": ["tatoeba-zh-en"]}}.
 Where that is neither here nor to be downloaded, the notebook is read but not run, and the last line says so;
@@ -15,9 +19,11 @@ on a build server (CI is set) that counts as a failure.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -136,6 +142,63 @@ def _text_problems(cell: dict[str, Any]) -> Iterator[str]:
         yield "shows an image without alternative text"
 
 
+class Form(NamedTuple):
+    """How a chapter is laid out: medians and largest numbers of words and lines, and its plumbing."""
+
+    words: float
+    most_words: int
+    lines: float
+    most_lines: int
+    setup: int
+    plumbing: float
+
+    def problems(self) -> list[str]:
+        """Return what is longer than it should be."""
+        limits = {"words": 40, "most_lines": 12, "setup": 8, "plumbing": 0.08}
+        over = {name: limit for name, limit in limits.items() if getattr(self, name) > limit}
+        return [
+            f"{name} {getattr(self, name):.3g}, expected at most {limit:g}" for name, limit in over.items()
+        ]
+
+
+def form(path: Path) -> Form:
+    """Measure a chapter."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = [_join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    folded = re.compile(r"<details>.*?</details>|\$\$.*?\$\$", re.DOTALL)
+    words = [len(folded.sub("", text).split()) for text in texts]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    promises = [cell for cell in code if "promises" in cell["metadata"].get("tags", [])]
+    sources = [_join(cell["source"]) for cell in code if cell not in promises]
+    lines = [len(re.findall(r".*\S", source)) for source in sources]
+    setup = max(
+        (n for n, source in zip(lines, sources, strict=True) if "notebook.start" in source), default=0
+    )
+    share = sum(map(plumbing_lines, sources)) / sum(lines)
+    return Form(statistics.median(words), max(words), statistics.median(lines), max(lines), setup, share)
+
+
+def plumbing_lines(source: str) -> int:
+    """Return how many lines of a cell import, assert, or give a figure its text."""
+    tree = ast.parse(re.sub(r"^[ \t]*[%!].*$", "pass", source, flags=re.MULTILINE))
+    calls = ("notebook.start(", "np.testing.", "torch.testing.", "plt.rcParams")
+    count = len(re.findall(r"^# NBVAL", source, flags=re.MULTILINE))
+    for node in ast.walk(tree):
+        kind = isinstance(node, ast.Import | ast.ImportFrom | ast.Assert)
+        if kind or (
+            isinstance(node, ast.Expr | ast.Assign) and (ast.unparse(node).startswith(calls) or _bare(node))
+        ):
+            count += (node.end_lineno or node.lineno) - node.lineno + 1
+    return count
+
+
+def _bare(node: ast.Expr | ast.Assign) -> bool:
+    """Tell whether a statement shows a figure that is there already; one that draws as well is lesson."""
+    call = node.value
+    shows = isinstance(call, ast.Call) and ast.unparse(call.func) == "notebook.show"
+    return shows and not isinstance(call.args[0], ast.Call)  # type: ignore[attr-defined]
+
+
 def _join(text: str | list[str]) -> str:
     """Return text that a notebook keeps as one string or as a list of lines."""
     return text if isinstance(text, str) else "".join(text)
@@ -240,6 +303,16 @@ def report(result: Result) -> None:
         print(f"    not run: {result.missing}", flush=True)
 
 
+def report_form(paths: list[Path]) -> int:
+    """Print a line about the form of each notebook; return the exit status."""
+    print(f"{'':<28} words (most)   lines (most)   set-up   plumbing")
+    measured = {path.stem: form(path) for path in paths}
+    for name, f in measured.items():
+        sizes = f"{f.words:5.0f} ({f.most_words:4d})  {f.lines:6.0f} ({f.most_lines:4d})  {f.setup:7d}"
+        print(f"{name:<28} {sizes}  {f.plumbing:9.1%}   {'; '.join(f.problems())}")
+    return int(any(f.problems() for f in measured.values()))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Check the notebooks named on the command line, or all of them; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -247,12 +320,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="how many at a time")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds that one cell may take")
     parser.add_argument("--static", action="store_true", help="read only, run nothing")
+    parser.add_argument("--form", action="store_true", help="say how long cells are, and what is plumbing")
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error(f"--jobs is {options.jobs}, expected 1 or more")
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
     if not paths:
         print("no notebooks found in notebooks/")
+    if options.form:
+        return report_form(paths)
     with ThreadPoolExecutor(options.jobs) as pool:
         settings = {"timeout": options.timeout, "static": options.static}
         work = [pool.submit(check, path.resolve(), **settings) for path in paths]

@@ -181,7 +181,7 @@ def bars(
         ax.legend(loc="upper left", bbox_to_anchor=(0, 1.0), ncols=len(groups), handlelength=0.9, fontsize=10)
         ax.set_ylim(top=ax.get_ylim()[1] + 0.14 * np.ptp(ax.get_ylim()))
     said = [f"{name}: {pairs(labels, height, '.2f')}".removeprefix(": ") for name, height in heights.items()]
-    describe(ax, f"bars of {ylabel}; {'; '.join(said)}.")
+    describe(ax, f"bars{' of ' * bool(ylabel)}{ylabel}; {'; '.join(said)}.")
     return ax
 
 
@@ -264,7 +264,7 @@ def _name_ends(ax: Axes, drawn: Curves) -> None:
 
 def _way(name: str, places: Floats, values: Floats) -> str:
     """Say where a curve begins and ends, and its highest and lowest value where they are neither."""
-    slack, ends = 0.1 * np.ptp(values), (values[0], values[-1])
+    slack, ends = 0.1 * np.ptp(values) + 0.01 * np.abs(values).max(), (values[0], values[-1])
     peaks = [int(k) for k in (np.argmax(values), np.argmin(values))]
     beyond = [k for k in peaks if not min(ends) - slack <= values[k] <= max(ends) + slack]
     stops = {0, len(values) - 1, *beyond}

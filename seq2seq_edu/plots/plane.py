@@ -66,9 +66,12 @@ def hull(
         side = 1 if point[1] >= points[:, 1].mean() else -1  # above or below, away from the middle
         text = note(ax, f"{name}  {weight:.2f}", point, (0, side * (12 + 13 * np.sqrt(weight))), INK)
         text.set_parse_math(labels is None)
-    strings = context - points
-    away = (strings / np.maximum(np.linalg.norm(strings, axis=1, keepdims=True), 1e-12)).sum(0) + (0, 1e-6)
-    note(ax, "$c_t$", context, 15 * away / np.linalg.norm(away), COLOURS[1]).set_fontsize(15)
+    strings = points - context
+    strings = strings / np.maximum(np.linalg.norm(strings, axis=1, keepdims=True), 1e-12)
+    turns = np.exp(1j * np.linspace(0, 2 * np.pi, 24, endpoint=False))
+    ways = np.stack([turns.real, turns.imag], axis=1)
+    free = ways[(ways @ strings.T).max(axis=1).argmin()]  # as far from every string as can be
+    note(ax, "$c_t$", context, 15 * free, COLOURS[1]).set_fontsize(15)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.3)
     finish(ax, "first coordinate", "second coordinate", title)

@@ -117,7 +117,7 @@ def alt_text(figure: Figure) -> str:
     for ax in figure.axes:
         words, title = str(ax.get_label()), ax.get_title(loc="left") or ax.get_title()
         if words and not words.startswith("<"):  # matplotlib's own: <colorbar>
-            found.append(f"{title}: {words}" if title else words)
+            found.append(f"{title} – {words}" if title else words)
     return " ".join(found)
 
 

@@ -176,6 +176,21 @@ def test_faults_of_the_whole_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in checker.static_problems(tmp_path / "broken.ipynb")[0]
 
 
+def test_the_form_of_a_chapter_is_measured(tmp_path: Path) -> None:
+    text = {
+        "cell_type": "markdown",
+        "id": "t",
+        "metadata": {},
+        "source": "one two <details>three</details> $$x$$",
+    }
+    setup = code("import math\n\nfrom seq2seq_edu import notebook\nnotebook.start()\n%xmode Minimal")
+    lesson = code("x = 1\nassert x\nnotebook.show(plots.bars([x]))\nnotebook.show(x, 'a\\\n b')", name="b")
+    last = code("assert 1\n" * 14, name="c", tags=("promises",))
+    form = checker.form(write(tmp_path / "x.ipynb", text, setup, lesson, last))
+    assert form == (2, 2, 4.5, 5, 4, pytest.approx(6 / 9))
+    assert form.problems() == ["plumbing 0.667, expected at most 0.08"]
+
+
 # --- in a kernel ------------------------------------------------------------------------------------------
 
 WARN = "import warnings; warnings.warn('careful'); print(2 + 3)"

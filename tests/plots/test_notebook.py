@@ -98,7 +98,7 @@ def test_figures_are_small_and_sharp(shown: list[Bundle]) -> None:
 def test_a_figure_says_what_its_data_say(shown: list[Bundle]) -> None:
     notebook.start()
     notebook.show(plots.maps({"sure": ([[1.0, 0.0]], ["t"], ["我", "b"])}))
-    assert shown[0]["text/plain"] == "sure: a map of 1 rows by 2 columns; largest in each row: t – 我 1.00."
+    assert shown[0]["text/plain"] == "sure – a map of 1 rows by 2 columns; largest in each row: t – 我 1.00."
 
 
 def test_a_training_is_drawn_while_it_goes_on(shown: list[Bundle], monkeypatch: pytest.MonkeyPatch) -> None:

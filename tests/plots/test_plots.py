@@ -240,7 +240,7 @@ def said(ax: Axes) -> str:
 def test_a_map_says_where_each_row_looks_and_what_the_boxes_hold() -> None:
     ax = plots.heatmap([[0.9, 0.1], [0.5, 0.5]], ["I", ""], ["我", "跑了"], gold={(0, 0)}, title="Looks")
     assert said(ax) == (
-        "Looks: a map of 2 rows by 2 columns; largest in each row: I – 我 0.90, ∅ – 我 and 跑了 0.50. "
+        "Looks – a map of 2 rows by 2 columns; largest in each row: I – 我 0.90, ∅ – 我 and 跑了 0.50. "
         "The boxed cells hold 0.45 of it all."
     )
     assert ", the first 12 of 30: w0" in said(plots.heatmap(weights(30, 20), tokens(30), tokens(20)))
@@ -263,7 +263,7 @@ def test_bars_hull_and_several_panels_say_their_numbers() -> None:
     plots.bars({"cold": [0.9, 0.1], "hot": [0.5, 0.5]}, ["a", "b"], title="T", ax=left)
     plots.hull([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]], [0.5, 0.25, 0.25], labels=tokens(3), ax=right)
     assert said(left) == (
-        "T: bars of weight; cold: a 0.9, b 0.1; hot: a 0.5, b 0.5. "
+        "T – bars of weight; cold: a 0.9, b 0.1; hot: a 0.5, b 0.5. "
         "points in the plane with weights w0 0.5, w1 0.25, w2 0.25; a star, c_t, at (0.5, 0.5)."
     )
     assert said(plots.panels()) == ""
