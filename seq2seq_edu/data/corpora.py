@@ -70,6 +70,8 @@ def data_folder(option: str | Path | None = None) -> Path:
 
 def load(name: str, *, data_dir: str | Path | None = None, progress: bool | None = None) -> Corpus:
     """Load a corpus by name, downloading its files the first time.
+    Elliott, Frank, Sima'an and Specia (2016), arXiv:1605.00459. Tatoeba: tatoeba.org, pairs as listed by
+    manythings.org, CC-BY 2.0 France. Taught in: real_translation.
 
     Parameters
     ----------
@@ -88,11 +90,6 @@ def load(name: str, *, data_dir: str | Path | None = None, progress: bool | None
     >>> load("multi40k")
     Traceback (most recent call last):
     ValueError: unknown corpus 'multi40k'; expected one of multi30k, tatoeba-zh-en, tatoeba-en-zh
-
-    References
-    ----------
-    Elliott, Frank, Sima'an and Specia (2016), arXiv:1605.00459. Tatoeba: tatoeba.org, pairs as listed by
-    manythings.org, CC-BY 2.0 France. Taught in: real_translation.
     """
     if name not in NAMES:
         raise ValueError(f"unknown corpus {name!r}; expected one of {', '.join(NAMES)}")
@@ -107,6 +104,7 @@ def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "
 
     This is the one door. A vocabulary built from validation or test text would let the model know words it
     cannot have seen, and the score would flatter it.
+    Taught in: real_translation.
 
     Parameters
     ----------
@@ -122,10 +120,6 @@ def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "
     >>> train, validation, test = (Pair("ja", "yes"),), (Pair("nein", "no"),), (Pair("doch", "but"),)
     >>> list(training_texts(Corpus("small", "de", "en", train, validation, test, notes="")))
     ['ja', 'yes']
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     if side not in ("source", "target", "both"):
         raise ValueError(f"side is {side!r}; expected 'source', 'target' or 'both'")
@@ -174,6 +168,7 @@ def read_tsv(path: str | Path) -> list[Pair]:
 
 def simplified(text: str) -> str:
     """Write Chinese text in simplified characters; other text is left as it is.
+    OpenCC, dictionary t2s. Taught in: real_translation.
 
     Parameters
     ----------
@@ -187,16 +182,13 @@ def simplified(text: str) -> str:
     --------
     >>> simplified("我們學習漢語。OK")
     '我们学习汉语。OK'
-
-    References
-    ----------
-    OpenCC, dictionary t2s. Taught in: real_translation.
     """
     return str(_converter().convert(text))
 
 
 def sentence_key(text: str) -> str:
     """Reduce a sentence to what makes it the same sentence: letters and digits, whatever the case and width.
+    Taught in: real_translation.
 
     Parameters
     ----------
@@ -210,10 +202,6 @@ def sentence_key(text: str) -> str:
     --------
     >>> sentence_key("Don't  go!") == sentence_key("dont ｇｏ。")
     True
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum()) or folded.strip()
@@ -226,6 +214,7 @@ def split_by_sentence(
 
     Pairs that share a sentence on either side are connected; whole connected components are dealt out. They
     come in the order of a hash of their content, so the order of the input does not matter.
+    Taught in: real_translation.
 
     Parameters
     ----------
@@ -244,10 +233,6 @@ def split_by_sentence(
     >>> pairs = [Pair("Hi", "嗨"), Pair("Hi!", "你好"), Pair("Hello", "你好。"), Pair("Run", "跑")]
     >>> [len(part) for part in split_by_sentence(pairs, validation=0, test=1, largest=1)]
     [3, 0, 1]
-
-    References
-    ----------
-    Taught in: real_translation.
     """
     pairs = list(pairs)
     components = connected((sentence_key(source), sentence_key(target)) for source, target in pairs)

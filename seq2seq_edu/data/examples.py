@@ -17,15 +17,12 @@ class Example(NamedTuple):
     A link (t, i) says that target step t comes from source position i; both count from 0 and neither
     sentence holds its end token. `sure` links are beyond doubt; `possible` links contain the sure ones and
     those an aligner may draw without being wrong. These are the S and P of the alignment error rate.
+    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1).
 
     Examples
     --------
     >>> Example(("a", "b"), ("b", "a"), frozenset({(0, 1), (1, 0)}), frozenset({(0, 1), (1, 0)})).target
     ('b', 'a')
-
-    References
-    ----------
-    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1).
     """
 
     source: tuple[str, ...]
@@ -41,6 +38,7 @@ def split(
 
     Examples that share a source or a target sentence, directly or through others, stay together. A test
     sentence that was seen in training, on either side, would measure memory.
+    Taught in: train_and_look.
 
     Parameters
     ----------
@@ -58,10 +56,6 @@ def split(
     >>> train, validation, test = split([one, two, three], validation=0, test=1, seed=0)
     >>> test == [one]  # the others share a target, so they stay together
     True
-
-    References
-    ----------
-    Taught in: train_and_look.
     """
     if validation < 0 or test < 0 or validation + test > len(examples):
         raise ValueError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Iterator, Sequence
 
 from seq2seq_edu.data.examples import Example, check_count
 
@@ -23,6 +22,7 @@ def reversal(
 
     so the gold alignment is the anti-diagonal. A fixed vector must remember the whole string, which is why
     the task tells a model with attention from one without.
+    Taught in: why_attention, decoder, debug_the_listing.
 
     Parameters
     ----------
@@ -40,19 +40,7 @@ def reversal(
     >>> example, = reversal(1, seed=0, min_length=3, max_length=3)
     >>> example.target == example.source[::-1], sorted(example.sure)
     (True, [(0, 2), (1, 1), (2, 0)])
-
-    References
-    ----------
-    Taught in: why_attention, decoder, debug_the_listing.
     """
-    strings = _random_strings(count, seed, min_length, max_length, symbols)
-    return [_permuted(x, range(len(x) - 1, -1, -1)) for x in strings]
-
-
-def _random_strings(
-    count: int, seed: int, min_length: int, max_length: int, symbols: int
-) -> Iterator[tuple[str, ...]]:
-    """Yield `count` strings of letters, lengths uniform over the range."""
     check_count(count)
     if not 1 <= min_length <= max_length:
         raise ValueError(
@@ -61,12 +49,10 @@ def _random_strings(
         )
     if not 1 <= symbols <= 26:
         raise ValueError(f"symbols counts the letters a to z, so it must be 1 to 26, got {symbols}")
-    rng = random.Random(seed)
-    alphabet = string.ascii_lowercase[:symbols]
-    return (tuple(rng.choices(alphabet, k=rng.randint(min_length, max_length))) for _ in range(count))
-
-
-def _permuted(source: tuple[str, ...], order: Sequence[int]) -> Example:
-    """Return the example whose target step t is source position order[t]."""
-    links = frozenset(enumerate(order))
-    return Example(source, tuple(source[i] for i in order), links, links)
+    rng, alphabet = random.Random(seed), string.ascii_lowercase[:symbols]
+    examples = []
+    for _ in range(count):
+        source = tuple(rng.choices(alphabet, k=rng.randint(min_length, max_length)))
+        links = frozenset((t, len(source) - 1 - t) for t in range(len(source)))
+        examples.append(Example(source, source[::-1], links, links))
+    return examples

@@ -178,14 +178,14 @@ def _entities(names: str) -> tuple[Noun | Pronoun, ...]:
     return tuple(entity for name in names.split() for entity in groups[name])
 
 
-def _verb(
+def _row(
     forms: str,
     subjects: str,
     objects: str,
     places: str,
     *,
     that: str = "",
-    tenses: tuple[str, ...] = ("past", "progressive", "future"),
+    when: tuple[str, ...] = ("past", "progressive", "future"),
     which: tuple[Determiner, ...] = ANY,
     alone: bool = False,
 ) -> Verb:
@@ -194,7 +194,7 @@ def _verb(
     nouns = tuple(entity for entity in _entities(objects) if isinstance(entity, Noun))
     where = tuple(PLACES[name] for name in places.split())
     relatives = tuple(that.split())
-    return Verb(base, past, ing, chinese, _entities(subjects), nouns, where, relatives, tenses, which, alone)
+    return Verb(base, past, ing, chinese, _entities(subjects), nouns, where, relatives, when, which, alone)
 
 
 _READ, _WRITE = "read read reading 读", "write wrote writing 写"
@@ -208,19 +208,19 @@ _PAST = ("past",)  # nobody says "is finding"
 
 # forms, who, what, where; `that` lists the verbs of "the letter that I wrote" after this verb.
 VERBS = (
-    _verb(_READ, _ALL, "book newspaper", "library park classroom garden train home", that="buy find"),
-    _verb(_READ, _ALL, "letter", "library park classroom garden train home", that="write find"),
-    _verb(_WRITE, _ALL, "letter song", "library classroom garden train home", which=NEW),
-    _verb(_SING, _ALL, "song", "park classroom garden street home", that="write"),
-    _verb(_DRAW, _ALL, "picture", "park classroom garden zoo home", which=NEW),
-    _verb(_TAKE, _ALL, "photo", "park garden street station zoo", which=NEW),
-    _verb(_EAT, _ALL, "apple", "kitchen park train home", that="buy", alone=True),
-    _verb(_EAT, _ALL, "cake fish", "kitchen garden home", that="buy"),
-    _verb(_EAT, "dog cat", "fish", "kitchen garden", that="buy", tenses=_NOW),
-    _verb(_EAT, "dog mouse", "cake", "kitchen garden", that="buy", tenses=_NOW),
-    _verb(_EAT, "horse", "apple", "garden zoo", that="buy", tenses=_NOW, alone=True),
-    _verb(_DRINK, _ALL, "tea", "kitchen garden train station home", which=NUMBERS, alone=True),
-    _verb(
+    _row(_READ, _ALL, "book newspaper", "library park classroom garden train home", that="buy find"),
+    _row(_READ, _ALL, "letter", "library park classroom garden train home", that="write find"),
+    _row(_WRITE, _ALL, "letter song", "library classroom garden train home", which=NEW),
+    _row(_SING, _ALL, "song", "park classroom garden street home", that="write"),
+    _row(_DRAW, _ALL, "picture", "park classroom garden zoo home", which=NEW),
+    _row(_TAKE, _ALL, "photo", "park garden street station zoo", which=NEW),
+    _row(_EAT, _ALL, "apple", "kitchen park train home", that="buy", alone=True),
+    _row(_EAT, _ALL, "cake fish", "kitchen garden home", that="buy"),
+    _row(_EAT, "dog cat", "fish", "kitchen garden", that="buy", when=_NOW),
+    _row(_EAT, "dog mouse", "cake", "kitchen garden", that="buy", when=_NOW),
+    _row(_EAT, "horse", "apple", "garden zoo", that="buy", when=_NOW, alone=True),
+    _row(_DRINK, _ALL, "tea", "kitchen garden train station home", which=NUMBERS, alone=True),
+    _row(
         _DRINK,
         "pronoun student teacher doctor",
         "coffee",
@@ -228,39 +228,37 @@ VERBS = (
         which=NUMBERS,
         alone=True,
     ),
-    _verb(_BUY, _ALL, "hat umbrella bicycle", "shop market"),
-    _verb(_BUY, _ALL, "book newspaper", "shop station"),
-    _verb(_BUY, _ALL, "picture", "shop market street", that="draw"),
-    _verb(_BUY, _ALL, "apple cake fish", "shop market"),
-    _verb(_BUY, _ALL, "dog cat bird", "market", that="see"),
-    _verb(
-        _FIND, _ALL, "key umbrella hat book", "park street train classroom station", that="lose", tenses=_PAST
+    _row(_BUY, _ALL, "hat umbrella bicycle", "shop market"),
+    _row(_BUY, _ALL, "book newspaper", "shop station"),
+    _row(_BUY, _ALL, "picture", "shop market street", that="draw"),
+    _row(_BUY, _ALL, "apple cake fish", "shop market"),
+    _row(_BUY, _ALL, "dog cat bird", "market", that="see"),
+    _row(
+        _FIND, _ALL, "key umbrella hat book", "park street train classroom station", that="lose", when=_PAST
     ),
-    _verb(_FIND, _ALL, "letter photo", "library train classroom home", that="lose write take", tenses=_PAST),
-    _verb(_FIND, _ALL, "bicycle", "park street station", that="lose", tenses=_PAST),
-    _verb(
+    _row(_FIND, _ALL, "letter photo", "library train classroom home", that="lose write take", when=_PAST),
+    _row(_FIND, _ALL, "bicycle", "park street station", that="lose", when=_PAST),
+    _row(
         _LOSE,
         _ALL,
         "key umbrella hat book",
         "park street train station zoo",
         that="buy find",
-        tenses=_PAST,
+        when=_PAST,
         which=ONE,
     ),
-    _verb(
-        _LOSE, _ALL, "letter photo", "park street train station", that="write take", tenses=_PAST, which=ONE
-    ),
-    _verb(_LOSE, _ALL, "bicycle", "park street station", that="buy", tenses=_PAST, which=ONE),
-    _verb(_SEE, _ALL, "dog cat bird", "park garden street market", that="feed chase buy", tenses=_PAST),
-    _verb(_SEE, _ALL, "horse", "park street zoo", that="feed", tenses=_PAST),
-    _verb(_SEE, _ALL, "mouse", "kitchen garden station", that="chase", tenses=_PAST),
-    _verb(_SEE, _ALL, "person", "park street station train library", that="help", tenses=_PAST),
-    _verb(_SEE, _ALL, "picture photo", "library classroom shop", that="draw take", tenses=_PAST),
-    _verb(_CHASE, "dog", "cat bird", "park garden street", that="feed buy", tenses=_NOW),
-    _verb(_CHASE, "cat", "bird", "park garden street", tenses=_NOW),
-    _verb(_CHASE, "cat", "mouse", "garden kitchen", tenses=_NOW),
-    _verb(_CHASE, "boy girl child", "dog cat bird", "park garden street", that="feed", tenses=_NOW),
-    _verb(_FEED, _ALL, "dog cat fish", "garden kitchen home", that="buy"),
-    _verb(_FEED, _ALL, "horse bird", "park garden zoo"),
-    _verb(_HELP, "pronoun student teacher doctor", "person", "classroom library street station train"),
+    _row(_LOSE, _ALL, "letter photo", "park street train station", that="write take", when=_PAST, which=ONE),
+    _row(_LOSE, _ALL, "bicycle", "park street station", that="buy", when=_PAST, which=ONE),
+    _row(_SEE, _ALL, "dog cat bird", "park garden street market", that="feed chase buy", when=_PAST),
+    _row(_SEE, _ALL, "horse", "park street zoo", that="feed", when=_PAST),
+    _row(_SEE, _ALL, "mouse", "kitchen garden station", that="chase", when=_PAST),
+    _row(_SEE, _ALL, "person", "park street station train library", that="help", when=_PAST),
+    _row(_SEE, _ALL, "picture photo", "library classroom shop", that="draw take", when=_PAST),
+    _row(_CHASE, "dog", "cat bird", "park garden street", that="feed buy", when=_NOW),
+    _row(_CHASE, "cat", "bird", "park garden street", when=_NOW),
+    _row(_CHASE, "cat", "mouse", "garden kitchen", when=_NOW),
+    _row(_CHASE, "boy girl child", "dog cat bird", "park garden street", that="feed", when=_NOW),
+    _row(_FEED, _ALL, "dog cat fish", "garden kitchen home", that="buy"),
+    _row(_FEED, _ALL, "horse bird", "park garden zoo"),
+    _row(_HELP, "pronoun student teacher doctor", "person", "classroom library street station train"),
 )

@@ -27,6 +27,8 @@ _AFTER = 0.3  # the chance that a clause in the past gets another one with "afte
 
 def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: int = 60) -> list[Example]:
     """Draw sentences whose lengths are uniform over a range, with their translations and gold links.
+    Written for this course, after the sentences of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
+    Taught in: real_translation.
 
     Parameters
     ----------
@@ -45,11 +47,6 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
     --------
     >>> [len(example.source) for example in long_sentences(3, seed=0, min_length=23, max_length=23)]
     [23, 23, 23]
-
-    References
-    ----------
-    Written for this course, after the sentences of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
-    Taught in: real_translation.
     """
     check_count(count)
     if not 5 <= min_length <= max_length:

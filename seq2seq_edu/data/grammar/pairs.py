@@ -27,6 +27,7 @@ from seq2seq_edu.data.grammar.meaning import NounPhrase, Relative, Sentence, dra
 
 def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[Example]:
     """Draw English sentences with their Chinese translations and gold links.
+    Written for this course. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -48,10 +49,6 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
     >>> (example,) = sentences(1, seed=0)
     >>> {t for t, i in example.possible} == set(range(len(example.target)))  # every Chinese word has a link
     True
-
-    References
-    ----------
-    Written for this course. Taught in: train_and_look.
     """
     check_count(count)
     if not 0 <= relative_clauses <= 1:
@@ -62,6 +59,7 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
 
 def translate(sentence: Sentence) -> Example:
     """Say a sentence in both languages, with the links between the words.
+    Written for this course. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -82,10 +80,6 @@ def translate(sentence: Sentence) -> Example:
     we read two letters in the park
     >>> print(*example.target)
     我们 在 公园 里 读 了 两 封 信
-
-    References
-    ----------
-    Written for this course. Taught in: train_and_look.
     """
     return link(say(sentence))
 
