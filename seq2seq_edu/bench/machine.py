@@ -6,11 +6,11 @@ the optimiser are left out, as usual. Dividing FLOPs by bytes gives the arithmet
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+from torch.utils.benchmark import Timer
 
 from seq2seq_edu.models import ATTENTIONS, Cost, ModelConfig
 
@@ -38,17 +38,12 @@ def peak(device: torch.device | str = "cpu", seconds: float = 0.4) -> Peak:
     device : device
         Where to measure.
     seconds : float
-        How long to repeat each of the three, after one go that is not counted; the fastest go counts.
+        How long to repeat each of the three; the fastest go counts.
 
     Returns
     -------
     peak : Peak
         FLOPs a second, FLOPs a second, bytes a second.
-
-    Raises
-    ------
-    ValueError
-        If ``seconds`` is not positive.
 
     References
     ----------
@@ -62,9 +57,9 @@ def peak(device: torch.device | str = "cpu", seconds: float = 0.4) -> Peak:
     moved = 2 * source.numel() * FLOAT
     with torch.no_grad():
         return Peak(
-            2 * SIDE**3 / _fastest(_product(torch.float32, device), device, seconds),
-            2 * SIDE**3 / _fastest(_product(torch.bfloat16, device), device, seconds),
-            moved / _fastest(lambda: target.copy_(source), device, seconds),
+            2 * SIDE**3 / _fastest(_product(torch.float32, device), seconds),
+            2 * SIDE**3 / _fastest(_product(torch.bfloat16, device), seconds),
+            moved / _fastest(lambda: target.copy_(source), seconds),
         )
 
 
@@ -75,18 +70,10 @@ def _product(dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
     return lambda: torch.mm(a, b, out=out)
 
 
-def _fastest(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Repeat some work for a while; return the seconds of the fastest go."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    times: list[float] = []
-    work()
-    while sum(times) < seconds or len(times) < 3:
-        wait()
-        start = time.perf_counter()
-        work()
-        wait()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _fastest(work: Callable[[], object], seconds: float) -> float:
+    """Repeat some work for a while; return the seconds of the fastest go (Timer also waits for a GPU)."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return min(timer.blocked_autorange(min_run_time=seconds).times)
 
 
 def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int]:
@@ -110,11 +97,6 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
         Of matrix products; in float32. The least that a step can move: intermediate results that a kernel
         writes and another reads back are not counted.
 
-    Raises
-    ------
-    ValueError
-        If ``batch`` or ``n`` is below 1.
-
     Examples
     --------
     Of a model with widths of 1: W_a and v_a take 1 + n products, the context n, the GRU's two matrices
@@ -132,7 +114,7 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
     if batch < 1 or n < 1:
         raise ValueError(f"a step needs at least one sentence of one token; got batch={batch}, n={n}")
     c = config
-    look, rest = _look(c), _gru(_decoder_input(c), c.d_s) + _readout(c)
+    look, rest = _look(c), _decoder(c)
     biases = 6 * c.d_s + (c.d_r if c.readout == "narrow" else 0) + c.target_vocab
     flops = 2 * batch * (look.query + rest + n * look.look)
     seen = n * look.floats or c.d_h  # floats of the source, a sentence
@@ -143,39 +125,20 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
 def training_flops(config: ModelConfig, lengths: Sequence[tuple[int, int]]) -> int:
     """Count what one training step must multiply: keys once, real positions only, backward twice forward.
 
-    Every path of ``bench`` computes this function, so every path is counted with this number: work at
-    padding, or repeated at each step, is no work done.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        The model.
-    lengths : sequence of (n, m)
-        Real tokens of each pair, bos or eos included, as the model reads and writes them.
-
-    Returns
-    -------
-    flops : int
-        Of matrix products, forward and backward.
-
-    Examples
-    --------
-    Widths of 1, vocabulary of 5, one pair of two and one tokens: encoder 2 · (3 + 3), W_s 1, keys 2, then
-    one decoder step of 29 products (see :func:`decoder_step_cost`).
+    Every path of ``bench`` is counted with this number, as in "model FLOPs utilization" (Chowdhery et al.
+    2022, arXiv:2204.02311): work at padding, or repeated at each step, is no work done. ``lengths`` are the
+    real tokens (n, m) of each pair, bos or eos included. By hand, with widths of 1 and a vocabulary of 5:
+    encoder 2 · (3 + 3), W_s 1, keys 2, then a decoder step of 29 (see :func:`decoder_step_cost`).
 
     >>> tiny = ModelConfig(5, 5, d_e=1, d_h=1, d_s=1, d_a=1, readout="wide", bidirectional=False)
     >>> training_flops(tiny, [(2, 1)]) == 3 * 2 * (12 + 1 + 2 + 29)
     True
-
-    References
-    ----------
-    Chowdhery et al. (2022), arXiv:2204.02311, appendix B ("model FLOPs utilization").
     """
     c = config
     look = _look(c)
     directions = 2 if c.bidirectional else 1
     source = directions * _gru(c.d_e, c.d_h // directions) + look.key
-    target = look.query + _gru(_decoder_input(c), c.d_s) + _readout(c)
+    target = look.query + _decoder(c)
     products = sum(c.d_h * c.d_s + n * source + m * target + n * m * look.look for n, m in lengths)
     return 3 * 2 * products
 
@@ -185,17 +148,13 @@ def _gru(d_in: int, d_out: int) -> int:
     return 3 * d_out * (d_in + d_out)
 
 
-def _decoder_input(c: ModelConfig) -> int:
-    """Return the width of what the decoder's GRU reads: the context too in Bahdanau's order."""
-    return c.d_e + (c.d_h if ATTENTIONS[c.attention].query_state == "previous" else 0)
-
-
-def _readout(c: ModelConfig) -> int:
-    """Count the multiplications from the decoder to the vocabulary, for one token."""
+def _decoder(c: ModelConfig) -> int:
+    """Count the multiplications of one decoder step without its look: the GRU, and on to the vocabulary."""
+    reads_context = ATTENTIONS[c.attention].query_state == "previous"
     joined = c.d_s if c.readout == "state" else c.d_s + c.d_h + c.d_e
-    if c.readout == "narrow":
-        return joined * c.d_r + c.d_r * c.target_vocab
-    return joined * c.target_vocab
+    narrow = c.readout == "narrow"
+    readout = joined * c.d_r + c.d_r * c.target_vocab if narrow else joined * c.target_vocab
+    return _gru(c.d_e + reads_context * c.d_h, c.d_s) + readout
 
 
 def _look(c: ModelConfig) -> Cost:

@@ -1,11 +1,12 @@
 """The ways to take a training step that ``bench`` times: as tutorials write it, then each speed-up in turn.
 
-The tutorials' ways are our own code after their ideas. All give the same loss: tests and ``bench`` prove it.
+The tutorials' ways are our own code after their ideas, for a Seq2Seq with additive attention (others are a
+ValueError). All losses are nats per real target token, and the same: tests and ``bench`` prove it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -70,11 +71,6 @@ def step_repeating(
     -------
     features, state : Tensors of shape (B, d_r), (B, d_s)
         What the vocabulary layer reads, and s_t.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
     """
     model, attention = _additive(model)
     both = torch.cat([attention.W_a.weight, attention.U_a.weight], dim=1)
@@ -86,27 +82,7 @@ def step_repeating(
 def step_projecting(
     model: EncoderDecoder, y_prev: Tensor, state: Tensor, encoder_states: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Take a decoder step that projects every encoder state again, and adds the projected state.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    y_prev, state : Tensors of shape (B,), (B, d_s)
-        Last token and last state.
-    encoder_states, mask : Tensors of shape (B, n, d_h), (B, n)
-        The source; True at real tokens.
-
-    Returns
-    -------
-    features, state : Tensors of shape (B, d_r), (B, d_s)
-        What the vocabulary layer reads, and s_t.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
-    """
+    """Take the same step, but project every encoder state again and add the projected state."""
     model, attention = _additive(model)
     energy = torch.tanh(attention.W_a(state).unsqueeze(1) + attention.U_a(encoder_states))
     return _finish(model, y_prev, state, encoder_states, mask, attention.v_a(energy).squeeze(2))
@@ -132,31 +108,15 @@ def _finish(
 
 
 def read_source(model: EncoderDecoder, src: Tensor, src_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Encode a source and keep nothing but what the encoder gives.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    src, src_mask : Tensors of shape (B, n)
-        Ids, and True at real tokens.
-
-    Returns
-    -------
-    encoder_states, state : Tensors of shape (B, n, d_h), (B, d_s)
-        h_1 .. h_n and s_0.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
-    """
+    """Return h_1 .. h_n (B, n, d_h) and s_0 (B, d_s): no projected keys are kept."""
     model, _ = _additive(model)
     encoder_states, final_state = model.encoder(model.dropout(model.source_embedding(src)), src_mask)
     return encoder_states, torch.tanh(model.W_s(final_state))
 
 
-def loss_tutorial(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+def loss_tutorial(
+    model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0, step: StepStyle = step_repeating
+) -> Tensor:
     """Return the loss of :func:`seq2seq_edu.training.loss_plain` the way of bi-GRU tutorials.
 
     The state is repeated beside every encoder state, the vocabulary layer runs once a step, and padding is
@@ -170,78 +130,31 @@ def loss_tutorial(model: EncoderDecoder, batch: Batch, label_smoothing: float = 
         The pairs.
     label_smoothing : float
         As in ``torch.nn.functional.cross_entropy``.
+    step : function
+        How the tutorial takes a decoder step.
 
     Returns
     -------
     loss : scalar Tensor
         Nats per real target token.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
     """
     encoder_states, state = read_source(model, batch.src, batch.src_mask)
     outputs = []
     for y_prev in batch.tgt_in.unbind(dim=1):
-        features, state = step_repeating(model, y_prev, state, encoder_states, batch.src_mask)
+        features, state = step(model, y_prev, state, encoder_states, batch.src_mask)
         outputs.append(model.logits(features))
     return _padded_entropy(torch.stack(outputs, dim=1), batch, label_smoothing)
 
 
 def loss_pytorch(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Return the same loss the way of the PyTorch tutorial: projections of keys and of outputs at each step.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
-
-    Returns
-    -------
-    loss : scalar Tensor
-        Nats per real target token.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
-    """
-    encoder_states, state = read_source(model, batch.src, batch.src_mask)
-    outputs = []
-    for y_prev in batch.tgt_in.unbind(dim=1):
-        features, state = step_projecting(model, y_prev, state, encoder_states, batch.src_mask)
-        outputs.append(model.logits(features))
-    return _padded_entropy(torch.stack(outputs, dim=1), batch, label_smoothing)
+    """Return the same loss the way of the PyTorch tutorial: keys and outputs projected at each step."""
+    return loss_tutorial(model, batch, label_smoothing, step_projecting)
 
 
 def loss_d2l(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return the same loss the way of Dive into Deep Learning: keys at each step, one output projection.
 
     Every position of the padded batch gets a loss, and a mask takes those of padding out again.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
-
-    Returns
-    -------
-    loss : scalar Tensor
-        Nats per real target token.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
     """
     encoder_states, state = read_source(model, batch.src, batch.src_mask)
     outputs = []
@@ -255,52 +168,12 @@ def loss_d2l(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) 
 
 
 def loss_one_projection(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Return the same loss with keys projected once and one output projection after the loop.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
-
-    Returns
-    -------
-    loss : scalar Tensor
-        Nats per real target token.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
-    """
+    """Return the same loss with keys projected once and one output projection after the loop."""
     return _padded_entropy(model.logits(_plain_features(model, batch)), batch, label_smoothing)
 
 
 def loss_real_positions(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Return the same loss with the output projection and the cross entropy at real positions only.
-
-    Parameters
-    ----------
-    model : Seq2Seq
-        With additive attention.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
-
-    Returns
-    -------
-    loss : scalar Tensor
-        Nats per real target token.
-
-    Raises
-    ------
-    ValueError
-        If the model has another attention.
-    """
+    """Return the same loss with the output projection and the cross entropy at real positions only."""
     real = batch.tgt_mask
     logits = model.logits(_plain_features(model, batch)[real])
     return F.cross_entropy(logits, batch.tgt_out[real], label_smoothing=label_smoothing)
@@ -334,7 +207,7 @@ SHAPES = {
 
 
 def model_config(shape: str, widths: dict[str, Any] | None = None) -> ModelConfig:
-    """Return the settings of the model that a shape means, without dropout.
+    """Return the settings of the model that a shape means, with additive attention and without dropout.
 
     Parameters
     ----------
@@ -346,31 +219,10 @@ def model_config(shape: str, widths: dict[str, Any] | None = None) -> ModelConfi
     Returns
     -------
     config : ModelConfig
-        With additive attention.
-
-    Raises
-    ------
-    ValueError
-        If there is no such shape.
+        ValueError if there is no such shape.
     """
     if shape not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(SHAPES)}; got {shape!r}")
     chosen = SHAPES[shape]
     settings: dict[str, Any] = WIDTHS[shape] | (widths or {}) | {"dropout": 0.0}
     return ModelConfig(*chosen.vocabulary, share_embeddings=chosen.shared, **settings)
-
-
-def real_lengths(batches: Sequence[Batch]) -> list[tuple[int, int]]:
-    """List the real lengths of all pairs of some batches.
-
-    Parameters
-    ----------
-    batches : sequence of Batch
-        As the model reads them.
-
-    Returns
-    -------
-    lengths : list of (n, m)
-        Source with its eos, target with its bos or eos.
-    """
-    return [pair for b in batches for pair in zip(b.src_lengths, b.tgt_lengths, strict=True)]

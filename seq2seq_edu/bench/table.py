@@ -9,31 +9,27 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seq2seq_edu.bench import decoding, memory
+from seq2seq_edu.bench import decoding
 from seq2seq_edu.bench.machine import Peak, peak, training_flops
-from seq2seq_edu.bench.styles import SHAPES, Path, model_config, real_lengths
-from seq2seq_edu.data import Batch, IdPair, length_buckets, make_batch
+from seq2seq_edu.bench.styles import SHAPES, Path, model_config
+from seq2seq_edu.data import EOS, Batch, IdPair, length_buckets, make_batch
 from seq2seq_edu.experiments.scoring import commit, machine
-from seq2seq_edu.models import Seq2Seq
-from seq2seq_edu.training import TrainConfig, update
+from seq2seq_edu.models import EncoderDecoder, Seq2Seq
+from seq2seq_edu.training import Loss, TrainConfig, update
 
 BATCH = 32
 MEMORY_BATCH = 64
 DECODED = 128  # sentences
+FEW = 8  # of so many sentences one is timed one by one: that is slow
 WINDOW = 50  # batches that are sorted together, as in training
-
-
-class Turn(NamedTuple):
-    """One path's turn of a round: real target tokens and model FLOPs, both a second."""
-
-    tokens: float
-    flops: float
+Turn = dict[str, float]  # of a round: rate by way
 
 
 def captions(
@@ -43,10 +39,8 @@ def captions(
 
     Parameters
     ----------
-    count : int
-        Pairs wanted.
-    seed : int
-        Of the drawing.
+    count, seed : int
+        Pairs wanted, and where the drawing starts.
     vocabulary : (int, int)
         Number of ids of either side.
 
@@ -66,35 +60,14 @@ def captions(
 
 
 def random_batches(pairs: list[IdPair]) -> list[Batch]:
-    """Cut pairs into batches of 32 as they come.
-
-    Parameters
-    ----------
-    pairs : list of (source ids, target ids)
-        Without bos and eos.
-
-    Returns
-    -------
-    batches : list of Batch
-        On the CPU; the last one may be smaller.
-    """
+    """Cut pairs into batches of 32 as they come."""
     return [make_batch(pairs[k : k + BATCH]) for k in range(0, len(pairs), BATCH)]
 
 
 def bucket_batches(pairs: list[IdPair], count: int) -> list[Batch]:
     """Cut pairs into length buckets, as training does, with as many tokens a batch as 32 random pairs have.
 
-    Parameters
-    ----------
-    pairs : list of (source ids, target ids)
-        Without bos and eos; many more than are timed, else buckets could not be even.
-    count : int
-        Batches wanted.
-
-    Returns
-    -------
-    batches : list of Batch
-        On the CPU; spread evenly over all lengths, so that long and short sentences keep their shares.
+    The ``count`` batches spread evenly over all lengths, so that long and short sentences keep their shares.
     """
     tokens = round(BATCH * statistics.mean(len(target) + 1 for _, target in pairs))
     index = sorted(length_buckets(pairs, tokens, (0,)), key=lambda i: max(len(pairs[k][1]) for k in i))
@@ -111,48 +84,30 @@ def run(
     widths: dict[str, Any] | None = None,
     sentences: int = 4 * BATCH,
 ) -> dict[str, Any]:
-    """Check that all ways give the same, then time them in turns.
+    """Check that all ways give the same, then let each take its turn once a round; return the table.
 
-    Parameters
-    ----------
-    rounds : int
-        Each path takes its turn once a round; ratios are taken within a round, and their median is given.
-    device : device
-        Where to run.
-    shape : {"tutorial", "pytorch", "d2l", "default"}
-        Sizes and reference: bi-GRU 512 with the wide readout (20.5 M parameters), uni-GRU 512 with output
-        from the state (two tutorials write it differently), or the package's default.
-    widths : dict, optional
-        Sizes in place of the shape's (tests take tiny ones).
-    sentences : int
-        Pairs a path sees in one turn, in batches of 32; as many at most are decoded and measured for memory.
-
-    Returns
-    -------
-    table : dict
-        ``rows`` of training with name, tokens per second (median), ratio to the first row (median, lowest,
-        highest), share of the measured peak; ``decoding`` and ``memory``, rows too; ``peak``, device,
-        threads, versions, largest differences between losses and between gradients.
-
-    Raises
-    ------
-    ValueError
-        If the paths disagree, or there is no such shape.
+    ``shape`` is a key of ``SHAPES``: sizes and reference (tests take tiny ``widths``); ``sentences`` are what
+    a way sees in one turn of training, in batches of 32, and as many at most are decoded.
     """
     config, chosen = model_config(shape, widths), SHAPES[shape]
     torch.manual_seed(0)
     model = Seq2Seq(config).to(device)
     pairs = captions(max(sentences, WINDOW * BATCH), 0, chosen.vocabulary)
     spread = _check(copy.deepcopy(model).double(), shape, pairs[: min(sentences, 8)], device)
-    decoded = decoding.measure(model, chosen.step, pairs[: min(sentences, DECODED)], rounds=rounds)
-    peaks = memory.measure(shape, config, pairs[: min(sentences, MEMORY_BATCH)], device)
-    turns, best = _train_in_turns(model, chosen.paths(), pairs, sentences, rounds)
+    batch = make_batch(pairs[: min(sentences, MEMORY_BATCH)]).to(device)
+    reference, _, _, _, fast, *_ = chosen.paths()
+    memory = {path.name: float(kept_bytes(path.loss, model, batch)) for path in (reference, fast)}
+    decoded = _decode_in_turns(model, shape, pairs[: min(sentences, DECODED)], rounds)
+    rows, best = _train_in_turns(model, chosen.paths(), pairs, sentences, rounds)
     return {
         "task": "bench",
         "shape": shape,
-        "rows": [_row(path, k, turns, best) for k, path in enumerate(chosen.paths())],
+        "rows": rows,
         "decoding": decoded,
-        "memory": peaks,
+        "memory": [
+            {"name": name, "bytes": int(value), "ratio": round(value / memory[reference.name], 3)}
+            for name, value in memory.items()
+        ],
         "peak": {name: float(f"{value:.4g}") for name, value in best._asdict().items()},
         "rounds": rounds,
         "batch": BATCH,
@@ -171,89 +126,128 @@ def _check(
 ) -> tuple[float, float]:
     """Return how far losses and gradients of all paths lie apart, in float64; ValueError if not rounding."""
     batch = make_batch(pairs).to(device)
-    found = []
+    losses: list[float] = []
+    gradients: list[Tensor] = []
     for path in SHAPES[shape].paths():
         model.zero_grad()
         loss = path.loss(model, batch, 0.0)
         loss.backward()
-        gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-        found.append((float(loss.detach()), gradients))
-    losses = [loss for loss, _ in found]
+        losses.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     spread = max(losses) - min(losses)
-    wrong = max(_distance(gradients, found[0][1]) for _, gradients in found)
+    wrong = max(float((gradient - gradients[0]).abs().max()) for gradient in gradients)
     if spread > 1e-10 or wrong > 1e-10:
         raise ValueError(
             f"the paths give different losses ({losses}) or gradients (by {wrong:.1e}): one of them is "
             "wrong, so timing is useless"
         )
-    decoding.check(model, SHAPES[shape].step, pairs)
+    decoding.check(model, SHAPES[shape].step, [[*source, EOS] for source, _ in pairs])
     return spread, wrong
 
 
-def _distance(a: list[Tensor], b: list[Tensor]) -> float:
-    """Return the largest difference of two lists of gradients."""
-    return max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True))
+def kept_bytes(loss: Loss, model: EncoderDecoder, batch: Batch) -> int:
+    """Count what the way there keeps for the way back, beside the parameters: most of a step's memory."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        value = loss(model, batch, 0.0)  # holds the graph, so that no address is used twice
+    for parameter in model.parameters():
+        kept.pop(parameter.untyped_storage().data_ptr(), None)
+    del value
+    return sum(kept.values())
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Time some work once, and wait for a GPU to be done."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - start
+
+
+def _decode_in_turns(model: Seq2Seq, shape: str, pairs: list[IdPair], rounds: int) -> list[dict[str, Any]]:
+    """Time the ways to decode; those that go one by one get every eighth sentence only."""
+    device = next(model.parameters()).device
+    sources = sorted(([*source, EOS] for source, _ in pairs), key=len)
+    few = sources[FEW // 2 :: FEW] or sources
+    ways = decoding.ways(model, SHAPES[shape].step)
+    work = {name: (way, sources if batched else few) for name, (way, batched) in ways.items()}
+    for way, chosen in work.values():
+        way(chosen[:1])  # warm up
+    turns = [
+        {name: len(chosen) / _seconds(lambda: way(chosen), device) for name, (way, chosen) in work.items()}  # noqa: B023
+        for _ in range(rounds)
+    ]
+    return summary(turns, "sentences_per_second")
 
 
 def _train_in_turns(
     model: Seq2Seq, paths: tuple[Path, ...], pairs: list[IdPair], sentences: int, rounds: int
-) -> tuple[list[list[Turn]], Peak]:
+) -> tuple[list[dict[str, Any]], Peak]:
     """Time the paths round by round, and the machine's peak before each round; its best counts."""
     device = next(model.parameters()).device
     random = [b.to(device) for b in random_batches(pairs[:sentences])]
     buckets = [b.to(device) for b in bucket_batches(pairs, len(random))]
+    data = {path.name: buckets if path.buckets else random for path in paths}
     for path in paths:
-        _time_path(path, model, (buckets if path.buckets else random)[:1])  # warm up
+        _rate(path, model, data[path.name][:1])  # warm up
     turns, peaks = [], []
     for _ in range(rounds):
         peaks.append(peak(device))
-        turns.append([_time_path(path, model, buckets if path.buckets else random) for path in paths])
-    return turns, Peak(*(max(values) for values in zip(*peaks, strict=True)))
+        turns.append({path.name: _rate(path, model, data[path.name]) for path in paths})
+    best = Peak(*(max(values) for values in zip(*peaks, strict=True)))
+    rows = summary(turns, "tokens_per_second")
+    for row, path in zip(rows, paths, strict=True):
+        lengths = real_lengths(data[path.name])
+        flops = row["tokens_per_second"] * training_flops(model.config, lengths) / sum(m for _, m in lengths)
+        row["share_of_peak"] = round(flops / (best.flops_bf16 if path.bf16 else best.flops_fp32), 4)
+        row["precision"] = "bf16" if path.bf16 else "fp32"
+    return rows, best
 
 
-def _time_path(path: Path, model: Seq2Seq, data: list[Batch]) -> Turn:
-    """Take one training step on each batch."""
+def real_lengths(batches: list[Batch]) -> list[tuple[int, int]]:
+    """List the real lengths of all pairs: source with its eos, target with its bos or eos."""
+    return [pair for b in batches for pair in zip(b.src_lengths, b.tgt_lengths, strict=True)]
+
+
+def _rate(path: Path, model: Seq2Seq, data: list[Batch]) -> float:
+    """Take one training step on each batch; return real target tokens a second."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=path.fused or None)
     config = TrainConfig(label_smoothing=0.0, precision="bf16" if path.bf16 else "fp32")
-    wait = torch.cuda.synchronize if data[0].src.device.type == "cuda" else lambda: None
-    wait()
-    start = time.perf_counter()
-    for batch in data:
-        update(model, optimizer, batch, config, path.loss)
-    wait()
-    seconds = time.perf_counter() - start
-    tokens = sum(sum(b.tgt_lengths) for b in data)
-    return Turn(tokens / seconds, training_flops(model.config, real_lengths(data)) / seconds)
+
+    def work() -> None:
+        for batch in data:
+            update(model, optimizer, batch, config, path.loss)
+
+    return sum(sum(b.tgt_lengths) for b in data) / _seconds(work, data[0].src.device)
 
 
-def _row(path: Path, k: int, turns: list[list[Turn]], best: Peak) -> dict[str, Any]:
-    """Sum up path k: its speed, its ratio to the first path of the same round, its share of the peak."""
-    ratios = [turn[k].tokens / turn[0].tokens for turn in turns]
-    top = best.flops_bf16 if path.bf16 else best.flops_fp32
-    return {
-        "name": path.name,
-        "tokens_per_second": round(statistics.median(turn[k].tokens for turn in turns), 1),
-        "ratio": round(statistics.median(ratios), 2),
-        "lowest": round(min(ratios), 2),
-        "highest": round(max(ratios), 2),
-        "share_of_peak": round(statistics.median(turn[k].flops for turn in turns) / top, 4),
-        "precision": "bf16" if path.bf16 else "fp32",
-    }
+def summary(turns: list[Turn], speed: str) -> list[dict[str, Any]]:
+    """Give each way a row: its median rate, and the ratios to the first way of the same round."""
+    first, rows = next(iter(turns[0])), []
+    for name in turns[0]:
+        ratios = [turn[name] / turn[first] for turn in turns]
+        rows.append(
+            {
+                "name": name,
+                speed: round(statistics.median(turn[name] for turn in turns), 2),
+                "ratio": round(statistics.median(ratios), 2),
+                "lowest": round(min(ratios), 2),
+                "highest": round(max(ratios), 2),
+            }
+        )
+    return rows
 
 
-def render(table: dict[str, Any]) -> str:
-    """Write the table as text.
-
-    Parameters
-    ----------
-    table : dict
-        From :func:`run`.
-
-    Returns
-    -------
-    text : str
-        What was timed where, then a line a row: training, decoding, memory.
-    """
+def render(table: Mapping[str, Any]) -> str:
+    """Write the table as text: what was timed where, then a line a row: training, decoding, memory."""
     device, best = table["device"], table["peak"]
     training = f"training, batches of {table['batch']}"
     lines = [
@@ -266,21 +260,12 @@ def render(table: dict[str, Any]) -> str:
         "",
         f"{training:44}{'tokens/s':>10}{'of peak':>9}{'ratio':>8}   (lowest to highest)",
     ]
+    ratio = "{ratio:>8.2f}   ({lowest:.2f} to {highest:.2f})"
     for row in table["rows"]:
-        lines.append(
-            f"{row['name']:44}{row['tokens_per_second']:>10.0f}{row['share_of_peak']:>9.1%}{_ratios(row)}"
-        )
+        line = "{name:44}{tokens_per_second:>10.0f}{share_of_peak:>9.1%}" + ratio
+        lines.append(line.format(**row))
     lines += ["", f"{'decoding':44}{'sentences/s':>19}{'ratio':>8}   (lowest to highest)"]
-    for row in table["decoding"]:
-        lines.append(f"{row['name']:44}{row['sentences_per_second']:>19.1f}{_ratios(row)}")
-    if not table["memory"]:
-        return "\n".join([*lines, "", "memory: this system does not tell"])
-    lines += ["", f"{'memory of a training step, batch of 64':44}{'MB':>19}{'ratio':>8}"]
-    for row in table["memory"]:
-        lines.append(f"{row['name']:44}{row['bytes'] / 1e6:>19.0f}{row['ratio']:>8.2f}")
+    lines += [("{name:44}{sentences_per_second:>19.1f}" + ratio).format(**row) for row in table["decoding"]]
+    lines += ["", f"{'kept for the way back, batch of 64':44}{'MB':>19}{'ratio':>8}"]
+    lines += [f"{row['name']:44}{row['bytes'] / 1e6:>19.0f}{row['ratio']:>8.2f}" for row in table["memory"]]
     return "\n".join(lines)
-
-
-def _ratios(row: dict[str, Any]) -> str:
-    """Write a ratio and its range."""
-    return f"{row['ratio']:>8.2f}   ({row['lowest']:.2f} to {row['highest']:.2f})"

@@ -1,8 +1,6 @@
 """Bench: all ways give the same loss, gradients and tokens, and the table says what was timed where."""
 
-import copy
 import json
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from seq2seq_edu.bench import decoding, machine, memory, styles, table
-from seq2seq_edu.bench.styles import SHAPES, Path
+from seq2seq_edu.bench import decoding, machine, styles, table
+from seq2seq_edu.bench.styles import SHAPES
 from seq2seq_edu.data import Batch, make_batch
 from seq2seq_edu.decoding import greedy
 from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer, TransformerConfig
@@ -20,7 +18,6 @@ from seq2seq_edu.training import loss_fast, loss_plain
 SMALL = {"d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5, "d_r": 3}
 PAIRS = [([5, 6, 7, 8, 9, 10], [4, 5]), ([5], [4, 5, 6, 7, 8, 9]), ([12, 4, 4], [9, 9, 10]), ([7, 7], [])]
 READOUTS = {"tutorial": "wide", "pytorch": "state", "d2l": "state", "default": "narrow"}
-MEMORY = [{"name": "a", "bytes": 3_000_000, "ratio": 1.0}, {"name": "b", "bytes": 1_500_000, "ratio": 0.5}]
 
 
 def small(readout: str = "wide", attention: str = "additive", **changes: Any) -> Seq2Seq:
@@ -142,7 +139,7 @@ def test_formulas_count_what_pytorch_counts(attention: str, readout: str) -> Non
     assert machine.decoder_step_cost(model.config, 3, n)[0] == counter.get_total_flops()
     with FlopCounterMode(display=False) as counter:
         loss_fast(model, batch)
-    lengths = styles.real_lengths([batch])
+    lengths = table.real_lengths([batch])
     assert lengths == [(5, 3)] * 3
     assert machine.training_flops(model.config, lengths) == 3 * counter.get_total_flops()
 
@@ -170,11 +167,12 @@ def test_bytes_of_a_step_are_its_parameters_and_its_sources() -> None:
 def test_padding_is_no_work() -> None:
     config, one = small().config, [(7, 3)]
     batch = make_batch([([4] * 6, [5] * 2), ([4], [5])], extra_padding=5)
-    both = machine.training_flops(config, styles.real_lengths([batch]))
+    both = machine.training_flops(config, table.real_lengths([batch]))
     assert both == machine.training_flops(config, one) + machine.training_flops(config, [(2, 2)])
 
 
-def test_the_peak_of_this_machine_is_measured() -> None:
+def test_the_peak_of_this_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "SIDE", 64)
     peak = machine.peak(seconds=0.01)
     assert all(value > 1e6 for value in peak)
     with pytest.raises(ValueError, match="seconds must be positive; got 0"):
@@ -187,8 +185,8 @@ def test_the_peak_of_this_machine_is_measured() -> None:
 @pytest.mark.parametrize("shape", ["tutorial", "pytorch"])
 def test_every_way_to_decode_gives_the_same_tokens_and_ends_on_time(shape: str) -> None:
     model, step = small(READOUTS[shape]).double(), SHAPES[shape].step
-    decoding.check(model, step, PAIRS)
     sources = [[*source, 2] for source, _ in PAIRS]
+    decoding.check(model, step, sources)
     ways = decoding.ways(model, step)
     assert [batched for _, batched in ways.values()] == [False, False, True, False, True]
     for way, _ in ways.values():
@@ -197,14 +195,14 @@ def test_every_way_to_decode_gives_the_same_tokens_and_ends_on_time(shape: str) 
         assert all(target[-1] == 2 and not set(target[:-1]) & {0, 1, 2} for target in targets)
 
 
-def test_until_its_end_a_steered_model_is_the_model_itself() -> None:
+def test_until_its_end_a_model_of_forced_length_is_the_model_itself() -> None:
     model = small()
     with torch.no_grad():
         model.W_o.bias[2] = -1e6  # never ends by itself
     src = torch.tensor([[5, 6, 7, 8, 9, 2]])
-    steered = greedy(decoding.EndsOnTime(model), src, src != 0)[0]
-    assert steered.ids == [*greedy(model, src, src != 0, max_length=5)[0].ids, 2]
-    assert steered.alignment is not None and steered.alignment.shape == (6, 6)
+    forced = greedy(decoding.EndsOnTime(model), src, src != 0)[0]
+    assert forced.ids == [*greedy(model, src, src != 0, max_length=5)[0].ids, 2]
+    assert forced.alignment is not None and forced.alignment.shape == (6, 6)
 
 
 def test_other_tokens_are_not_timed() -> None:
@@ -221,44 +219,21 @@ def test_other_tokens_are_not_timed() -> None:
     with pytest.raises(
         ValueError, match="'greedy, one by one' gives other tokens than 'as tutorials write it"
     ):
-        decoding.check(small().double(), wrong, PAIRS)
+        decoding.check(small().double(), wrong, [[5, 6, 2]])
 
 
 # Memory
 
 
-def test_memory_is_measured_in_a_process_of_its_own() -> None:
-    big = torch.ones(2**26)  # 268 MB here must not be seen there
-    name = SHAPES["pytorch"].paths()[0].name
-    found = memory._in_process("pytorch", name, small("state").config, PAIRS, "cpu")
-    assert 0 < found < big.nbytes
-
-
-def test_the_fast_path_is_compared_with_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = SHAPES["d2l"].paths()
-    used = {paths[0].name: 200, paths[4].name: 100}
-    monkeypatch.setattr(memory, "_in_process", lambda shape, name, *_: used[name])
-    rows = memory.measure("d2l", small("state").config, PAIRS)
-    assert [tuple(row.values()) for row in rows] == [(paths[0].name, 200, 1.0), (paths[4].name, 100, 0.5)]
-    monkeypatch.setattr(memory, "_in_process", lambda *_: 0)
-    assert memory.measure("d2l", small("state").config, PAIRS) == []
-
-
-def test_a_process_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = subprocess.CompletedProcess([], 1, "", "Traceback\n  File\nIndexError: index out of range\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(ChildProcessError, match="memory has failed: IndexError: index out of range"):
-        memory.measure("tutorial", small().config, PAIRS)
-
-
-def test_memory_grows_with_what_a_path_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = vars(small(d_s=64, d_a=64, d_h=128).config)
-    task: dict[str, Any] = {"shape": "tutorial", "config": config, "pairs": [([4] * 60, [4] * 60)] * 16}
-    task |= {"device": "cpu", "threads": torch.get_num_threads(), "path": SHAPES["tutorial"].paths()[0].name}
-    joined = 60 * 16 * 60 * (64 + 128) * 4  # bytes of what the reference concatenates, at all steps
-    assert memory.grown(task) > joined / 2
-    monkeypatch.setattr(memory, "_status", {"VmRSS": 100, "VmHWM": 350}.__getitem__)
-    assert memory.grown(task) == 250  # the highest, less what was there before
+def test_memory_is_what_the_way_back_needs() -> None:
+    model, batch = small(d_s=64, d_a=64, d_h=128), make_batch([([4] * 60, [4] * 60)] * 16)
+    joined = 61 * 16 * 61 * (64 + 128) * 4  # bytes of what the reference concatenates, at all steps
+    reference, fast = (table.kept_bytes(loss, model, batch) for loss in (styles.loss_tutorial, loss_fast))
+    assert joined < reference < 2 * joined and fast < reference / 2
+    assert table.kept_bytes(lambda model, *_: model.W_o.weight.square().sum(), model, batch) == 0
+    features = torch.randn(16, 61, 138, requires_grad=True)
+    kept = table.kept_bytes(lambda *_: features.exp().sum() + features.exp().sum(), model, batch)
+    assert kept == 2 * features.nbytes, "two results, each needed once more"
 
 
 # The table
@@ -267,14 +242,15 @@ def test_memory_grows_with_what_a_path_keeps(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes seconds and is tested above."""
-    monkeypatch.setattr(memory, "measure", lambda *_: copy.deepcopy(MEMORY))
-    monkeypatch.setattr(table, "peak", lambda device: machine.Peak(2e12, 4e12, 1e11))
+    monkeypatch.setattr(table, "peak", lambda device: machine.Peak(2e9, 4e9, 1e11))
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shape", ["tutorial", "d2l"])
-def test_the_table_of_a_small_run(shape: str) -> None:
-    found = table.run(rounds=3, shape=shape, widths=SMALL, sentences=35)
+def test_the_table_of_a_small_run(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, shape, SHAPES[shape]._replace(vocabulary=(50, 40)))
+    monkeypatch.setattr(table, "WINDOW", 2)
+    found = table.run(rounds=3, shape=shape, widths=SMALL, sentences=9)
     assert json.loads(json.dumps(found)) == found
     assert [row["name"] for row in found["rows"]] == [path.name for path in SHAPES[shape].paths()]
     for rows, speed in ((found["rows"], "tokens_per_second"), (found["decoding"], "sentences_per_second")):
@@ -282,9 +258,15 @@ def test_the_table_of_a_small_run(shape: str) -> None:
         for row in rows:
             assert row[speed] > 0 and row["lowest"] <= row["ratio"] <= row["highest"]
     assert [row["precision"] for row in found["rows"]] == ["fp32"] * 6 + ["bf16"]
-    assert found["loss_spread"] < 1e-12 and found["gradient_spread"] < 1e-12 and found["memory"] == MEMORY
-    assert (found["shape"], found["rounds"], found["sentences"], found["batch"]) == (shape, 3, 35, 32)
-    assert found["peak"] == {"flops_fp32": 2e12, "flops_bf16": 4e12, "bytes_per_second": 1e11}
+    lengths = [(len(source) + 1, len(target) + 1) for source, target in table.captions(64, 0, (50, 40))[:9]]
+    config = styles.model_config(shape, SMALL)
+    flops = machine.training_flops(config, lengths) / sum(m for _, m in lengths)  # of a token
+    for row in found["rows"][:5]:  # the others are in batches of other sentences
+        assert row["share_of_peak"] == pytest.approx(row["tokens_per_second"] * flops / 2e9, abs=1e-4)
+    assert found["loss_spread"] < 1e-12 and found["gradient_spread"] < 1e-12
+    assert found["memory"][0]["ratio"] == 1 > found["memory"][1]["ratio"] > 0
+    assert (found["shape"], found["rounds"], found["sentences"], found["batch"]) == (shape, 3, 9, 32)
+    assert found["peak"] == {"flops_fp32": 2e9, "flops_bf16": 4e9, "bytes_per_second": 1e11}
     assert found["device"]["type"] == "cpu" and found["versions"]["torch"] == torch.__version__
     text = table.render(found)
     names = [row["name"] for rows in ("rows", "decoding", "memory") for row in found[rows]]
@@ -292,22 +274,18 @@ def test_the_table_of_a_small_run(shape: str) -> None:
         f"model {shape}",
         "3 rounds",
         f"torch {torch.__version__}",
-        "2000 GFLOP/s fp32, 4000",
+        "2 GFLOP/s fp32, 4",
         "1 threads",
     )
     assert all(name in text for name in names), text
     assert all(words in text for words in head[:-1]) and f"{torch.get_num_threads()} threads" in text
     assert max(map(len, text.splitlines())) <= 110
-    assert "this system does not tell" in table.render(found | {"memory": []})
 
 
-def test_the_share_of_the_peak_is_work_done_over_work_possible() -> None:
-    best = machine.Peak(1e6, 4e6, 1.0)
-    turns = [[table.Turn(10, 1e5), table.Turn(30, 4e5)], [table.Turn(20, 2e5), table.Turn(40, 8e5)]]
-    row = table._row(Path("p", loss_fast, bf16=True), 1, turns, best)
-    assert row["share_of_peak"] == 0.15 and row["tokens_per_second"] == 35
-    assert (row["lowest"], row["ratio"], row["highest"]) == (2, 2.5, 3)
-    assert table._row(Path("p", loss_fast), 0, turns, best)["share_of_peak"] == 0.15
+def test_ratios_are_taken_within_a_round() -> None:
+    first, second = table.summary([{"a": 10, "b": 30}, {"a": 20, "b": 40}], "speed")
+    assert (first["speed"], first["lowest"], first["ratio"], first["highest"]) == (15, 1, 1, 1)
+    assert (second["speed"], second["lowest"], second["ratio"], second["highest"]) == (35, 2, 2.5, 3)
 
 
 def test_paths_that_disagree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +307,7 @@ def test_paths_that_disagree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
         value: torch.Tensor = Loss.apply(loss_fast(model, batch, smoothing))
         return value
 
-    monkeypatch.setattr(decoding, "measure", lambda *_, **__: pytest.fail("decoding was timed"))
+    monkeypatch.setattr(table, "_decode_in_turns", lambda *_: pytest.fail("decoding was timed"))
     for wrong in (too_large, too_steep):
         monkeypatch.setattr(styles, "loss_real_positions", wrong)
         with pytest.raises(ValueError, match="(?s)different losses .*timing is useless"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq_edu.bench import memory, table
+from seq2seq_edu.bench import machine, table
 from seq2seq_edu.cli import main
 from seq2seq_edu.data import EOS, reversal, split
 from seq2seq_edu.decoding import Translator
@@ -364,7 +364,8 @@ def test_bench_prints_the_table_and_writes_it(
     whole = table.run
     widths = {"d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5}
     monkeypatch.setattr(table, "run", lambda **options: whole(widths=widths, sentences=5, **options))
-    monkeypatch.setattr(memory, "measure", lambda *_: [])  # in processes of their own: slow
+    monkeypatch.setattr(table, "WINDOW", 2)
+    monkeypatch.setattr(machine, "SIDE", 64)
     record = tmp_path / "bench.json"
     assert main(["bench", "--rounds", "1", "--device", "cpu", "--record", str(record)]) == 0
     printed = capfd.readouterr().out
