@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import posixpath
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from book_search import SearchBoth  # noqa: E402
 
-project = "seq2seq-edu"
+project = html_title = "seq2seq-edu"
 author = "The seq2seq-edu contributors"
-extensions = ["myst_nb", "sphinx.ext.mathjax"]
-html_theme = "theme"
-html_theme_path = ["."]
-html_theme_options = {"enable_search_shortcuts": False}  # a key pressed by chance moves nobody
-html_copy_source = False
-html_show_sourcelink = False
-html_show_sphinx = False
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton", "sphinx_design"]
+templates_path = ["."]  # language.html
+html_theme = "sphinx_book_theme"
 html_search_language = SearchBoth.lang
 html_permalinks_icon = "#"
-html_use_index = False
-html_domain_indices = False
-templates_path: list[str] = []
+html_favicon = "static/icon.svg"
+html_context = {"default_mode": "auto"}  # colours as the system has them
+html_css_files = ["letters.css", "widgets.css", "book.css"]
+html_js_files = [("book.js", {"defer": "defer"}), ("widgets.js", {"defer": "defer"})]
+html_sourcelink_suffix = ""
+html_use_index = html_domain_indices = False
 
 # Notebooks are shown as committed. HTML is the first choice of an output: there a picture has its text.
 nb_execution_mode = "off"
@@ -37,49 +39,119 @@ nb_mime_priority_overrides = [("html", "text/html", 0)]
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # the tables of notebook.show_table
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 myst_update_mathjax = False  # it would look for formulas in what a program prints
 
 # One file with all of TeX and the shapes of the letters: nothing is loaded later, and it works from a disk.
 mathjax_path = "tex-svg-full.js"
 mathjax3_config = {
-    "options": {
-        "ignoreHtmlClass": "book",
-        "processHtmlClass": "math",
-        "enableMenu": False,  # its parts are not here; and each formula would be a stop of the Tab key
-    },
+    "options": {"ignoreHtmlClass": "bd-main", "processHtmlClass": "math", "enableMenu": False},
     "svg": {"displayAlign": "center"},
 }
 
+HEADING = re.compile(r"^(## \S+ [\d.]+ · .+) · (★+ \S+) · (\d+ \S+)$", re.MULTILINE)  # of an exercise
+LONG_NAME = re.compile(r"(?<=\w)([._])(?=\w)")  # in a table it may end a line after a dot or a low line
+FILE_NAME = re.compile(r"\[`?([\w./]+)`?\]\(((?:\.\./)*\1)\)")  # as a link; a site has pages, not files
+PLACES = {
+    "README.md": "index",
+    "exercises": "exercises/index",
+    "docs/teaching": "INSTRUCTORS",
+}  # the page of a folder
 WORDS = json.loads((HERE / "words.json").read_text(encoding="utf-8"))
 
 
-def read_book(app: Any, config: Any) -> None:
-    """Read what tools/build_book.py wrote about the pages, and say where the files lie that a page loads."""
-    config.book = json.loads((Path(app.srcdir) / "book.json").read_text(encoding="utf-8"))
-    config.html_title = config.book["title"]
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None or not spec.submodule_search_locations:
+def complete_settings(app: Any, config: Any) -> None:
+    """Say where the files lie that a page loads, and which buttons stand above it."""
+    mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
+    if mathjax is None or not mathjax.submodule_search_locations:
         raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -e '.[book]'")
-    place = Path(spec.submodule_search_locations[0]) / "static" / "mathjax" / mathjax_path
-    config.html_static_path = [str(place), str(Path(app.srcdir) / "_static")]
+    place = Path(mathjax.submodule_search_locations[0]) / "static" / "mathjax" / mathjax_path
+    config.html_static_path = ["static", str(place), str(Path(app.srcdir) / "_static")]
+    address = f"https://github.com/{config.book_repository}" if config.book_repository else ""
+    colab = {"colab_url": "https://colab.research.google.com", "binderhub_url": "https://mybinder.org"}
+    config.html_theme_options = {
+        "article_header_end": ["language.html", "article-header-buttons.html"],
+        "footer_content_items": ["footer.html"],
+        "navbar_persistent": [],  # the buttons of a bar on top would be wired in place of those of the page
+        "logo": {
+            "image_light": "static/icon.svg",
+            "image_dark": "static/icon.svg",
+            "text": project,
+            "alt_text": "",
+        },
+        "launch_buttons": {**colab, "notebook_interface": "jupyterlab"} if address else {},
+        "pygments_light_style": "a11y-high-contrast-light",
+        "pygments_dark_style": "a11y-high-contrast-dark",
+        "repository_url": address,
+        "repository_branch": "main",
+        "search_bar_text": WORDS[config.language]["search"],
+        "show_navbar_depth": 1,
+        "use_fullscreen_button": False,
+        "use_repository_button": bool(address),
+    }
 
 
-def complete(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give the templates the words of the language and what belongs to this page."""
-    context["words"] = WORDS[app.config.language]
-    context["book"] = app.config.book
-    context["page"] = app.config.book["pages"].get(pagename, {})
-    context["html_lang"] = app.config.language.replace("_", "-")
-    if "body" in context:
-        context["body"] = boxed(context["body"])
+def read_page(app: Any, docname: str, source: list[str]) -> None:
+    """Name pages by their titles, and give a chapter its exercises."""
+    source[0] = FILE_NAME.sub(r"[](\2)", source[0])
+    if translation(Path(app.config.book_root), docname, app.config.language).is_file():
+        source[0] = source[0].replace("](../", "](")  # it was read in a folder below
+    if not str(app.env.doc2path(docname)).endswith(".ipynb"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        cell["source"] = HEADING.sub(r"\1\n\n<p class='facts'>\2 · \3</p>\n", "".join(cell["source"]))
+    beside = docname.replace("notebooks/", "exercises/")
+    if beside != docname and beside in app.env.found_docs:
+        tree = f"```{{toctree}}\n:hidden:\n\n{WORDS[app.config.language]['exercises']} </{beside}>\n```"
+        notebook["cells"].append({"cell_type": "markdown", "id": "beside", "metadata": {}, "source": tree})
+    source[0] = json.dumps(notebook)
 
 
-def boxed(body: str) -> str:
-    """Let what is wide scroll in a box of its own, and choose where lines in a table may end."""
-    body = re.sub(r"<table\b.*?</table>", lambda table: box(table[0]), body, flags=re.DOTALL)
-    return re.sub(r"<img (?=[^>]*\bwidth=\"(\d+)\")", lambda img: img[0] + wide(int(img[1])), body)
+def lead_outside(app: Any, document: nodes.document) -> None:
+    """Lead a link to what is no page to the repository; it is plain text while that address is unknown."""
+    docname, repository = app.env.docname, app.config.book_repository
+    for link in list(document.findall(addnodes.pending_xref)):
+        target, _, anchor = link["reftarget"].partition("#")
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(docname), target))
+        found = Path(app.config.book_root) / place
+        if link["reftype"] != "myst" or link.get("refdomain") == "doc" or not target or not found.exists():
+            continue  # a link that leads nowhere is left to Sphinx, which complains
+        words = link.children if link.astext() else [nodes.Text(target)]
+        if place in PLACES:
+            link["refdomain"], link["reftarget"], link["reftargetid"] = "doc", PLACES[place], anchor or None
+            continue
+        if repository:
+            kind = "tree" if found.is_dir() else "blob"
+            address = f"https://github.com/{repository}/{kind}/main/{place}" + (
+                f"#{anchor}" if anchor else ""
+            )
+            words = [nodes.reference("", "", *words, refuri=address)]
+        link.replace_self(words)
+
+
+def complete_page(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give the templates the words of the language; mark what is wide, and a page that is not translated."""
+    words, language = WORDS[app.config.language], app.config.language
+    others = [WORDS[other] | {"folder": other} for other in app.config.book_others.split(",") if other]
+    context |= {"words": words, "others": others, "html_lang": language.replace("_", "-")}
+    if pagename != "search":  # on a page that is read, no word is marked: it would cut formulas
+        scripts = context["script_files"]
+        context["script_files"] = [s for s in scripts if "sphinx_highlight" not in str(s.filename)]
+    if "body" not in context:
+        return
+    body = re.sub(
+        r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", "<td></td>", context["body"]
+    )  # a header must have a name
+    body = re.sub(r'<code class="docutils.*?</code>', lambda code: LONG_NAME.sub(r"\1<wbr>", code[0]), body)
+    body = re.sub(r'<img (?=[^>]*\bwidth="(\d+)")', lambda img: img[0] + wide(int(img[1])), body)
+    root = Path(app.config.book_root)
+    translated = (translation(root, pagename, language), root / f"{pagename}.{language}.md")
+    if language != "en" and Path(pagename).name != "index" and not any(path.is_file() for path in translated):
+        notice = f'<p class="note" lang="{words["code"]}">{words["untranslated"]}</p>'
+        body = f'{notice}<div lang="en">{body}</div>'
+    context["body"] = body
 
 
 def wide(pixels: int) -> str:
@@ -87,31 +159,19 @@ def wide(pixels: int) -> str:
     return 'class="wide" ' if pixels > 560 else ""
 
 
-def box(table: str) -> str:
-    """Let a long name break after a dot or a low line; keep a short cell, such as 10–15, on one line."""
-    code = r'(?<=<code class="docutils literal notranslate">).*?(?=</code>)'
-    table = re.sub(code, lambda name: breakable(name[0]), table)
-    table = re.sub(r"<td(?: class=\"([\w-]+)\")?>(.*?)</td>", cell, table, flags=re.DOTALL)
-    table = re.sub(r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", "<td></td>", table)  # a header must have a name
-    return f'<div class="scroll">{table}</div>'
-
-
-def cell(found: re.Match[str]) -> str:
-    """Give a cell of a table the class short or long, by the length of its text."""
-    length = len(re.sub(r"<[^>]*>", "", found[2]).strip())
-    size = "short" if length < 18 and "<a" not in found[2] else "long" if length > 40 else ""
-    return f'<td class="{" ".join(filter(None, [size, found[1]]))}">{found[2]}</td>'
-
-
-def breakable(name: str) -> str:
-    """Allow a line to end after a dot or a low line inside a name."""
-    return re.sub(r"(?<=\w)([._])(?=\w)", r"\1<wbr>", re.sub("</?span[^>]*>", "", name))
+def translation(root: Path, docname: str, language: str) -> Path:
+    """Return where a notebook in another language lies."""
+    return root / posixpath.dirname(docname) / language / f"{posixpath.basename(docname)}.ipynb"
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register all this with Sphinx."""
     app.add_search_language(SearchBoth)
-    app.add_config_value("book_signature", "", "html")  # changes when a launch link or a widget changes
-    app.connect("config-inited", read_book)
-    app.connect("html-page-context", complete)
+    app.add_config_value("book_root", "", "env")
+    app.add_config_value("book_repository", "", "env")
+    app.add_config_value("book_others", "", "html")  # the other languages, with commas
+    app.connect("config-inited", complete_settings)
+    app.connect("source-read", read_page)
+    app.connect("doctree-read", lead_outside, priority=100)
+    app.connect("html-page-context", complete_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,110 +1,133 @@
-"""Which pages the book site has, in which order, and what each is called."""
+"""The two pages of the site that are no page of the repository: its start page and its list of exercises."""
 
 from __future__ import annotations
 
 import json
-import posixpath
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from book_links import BookError
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS: dict[str, dict[str, Any]] = json.loads((ROOT / "docs" / "words.json").read_text(encoding="utf-8"))
+ROW = re.compile(
+    r"^\| \[[^\]]+\]\((notebooks/[^)]+)\.ipynb\) \| ([^|]*) \| ([^|]*) \| (\d+) \|$", re.MULTILINE
+)
+EXERCISE = re.compile(r"^## \S+ (\S+) · (.+) · (★+) (\S+) · (\d+)", re.MULTILINE)
 
 
-class Page(NamedTuple):
-    """One page: its place in the repository, its name on the site, and what it is a translation of."""
-
-    place: str
-    name: str
-    part: str  # chapters, exercises, reference, teaching
-    title: str
-    original: str
-
-    @property
-    def file(self) -> str:
-        """The file that Sphinx reads."""
-        return self.name + posixpath.splitext(self.place)[1]
-
-    @property
-    def is_notebook(self) -> bool:
-        """Whether it can be downloaded and run."""
-        return self.place.endswith(".ipynb")
+class BookError(Exception):
+    """What is wrong with the sources of the book, in one line that names the page."""
 
 
-def read_notebook(path: Path) -> dict[str, Any]:
-    """Return a notebook, with the source of each cell as one string."""
+def read_notebook(path: Path) -> list[Any]:
+    """Return the cells of a notebook, with the source of each as one string."""
     try:
-        notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
+        cells: list[Any] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [{**cell, "source": "".join(cell["source"])} for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
-        place = f"{path.parent.name}/{path.name}"
-        raise BookError(f"{place}: cannot be read as a notebook ({error!r})") from error
-    return notebook
+        raise BookError(
+            f"{path.parent.name}/{path.name}: cannot be read as a notebook ({error!r})"
+        ) from error
 
 
 def title_of(path: Path) -> str:
-    """Return the title of a page: the first line of its first cell, or of the file."""
-    if path.suffix == ".ipynb":
-        cells = read_notebook(path)["cells"]
-        text = cells[0]["source"] if cells and cells[0]["cell_type"] == "markdown" else ""
-    else:
-        text = path.read_text(encoding="utf-8")
-    match = re.match(r"# +(\S.*)", text)
-    if not match:
+    """Return the title of a notebook: the first line of its first cell."""
+    title = re.match(r"# +(\S.*)", read_notebook(path)[0]["source"])
+    if not title:
         raise BookError(f"{path.parent.name}/{path.name}: has no title; its first line should be '# Title'")
-    return match[1].strip()
+    return title[1].strip()
 
 
-def question_of(notebook: dict[str, Any]) -> str:
-    """Return the question in the title cell of a chapter as plain text; nothing if it asks none."""
-    cells = notebook["cells"]
+def question_of(path: Path) -> str:
+    """Return the question in the title cell of a chapter; nothing if it asks none."""
     form = r"^\*\*[^*\n]+(?:[:：]\*\*|\*\*[:：])\s*(.+)$"
-    match = re.search(form, cells[0]["source"] if cells else "", re.MULTILINE)
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match[1]) if match else ""
-    return re.sub(r"[*`$]", "", text).strip()
+    question = re.search(form, read_notebook(path)[0]["source"], re.MULTILINE)
+    return question[1].strip() if question else ""
 
 
-def reading_order(path: Path) -> tuple[bool, int, str]:
-    """Sort by the number in front, as a number; what has none comes at the end."""
-    number = re.match(r"\d+", path.name)
-    return (number is None, int(number[0]) if number else 0, path.name)
+def found(pattern: str, text: str, lacks: str) -> re.Match[str]:
+    """Return what README.md holds, or say what it lacks."""
+    match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    if not match:
+        raise BookError(f"README.md: {lacks}")
+    return match
 
 
-def list_pages(root: Path, language: str) -> list[Page]:
-    """Return all pages but the start page and the list of exercises, in reading order.
+def start_page(root: Path, pages: Path, language: str) -> str:
+    """Return docs/landing.md with what its marks ask for: chapters, way to start and picture of README.md."""
+    readme, words = (root / "README.md").read_text(encoding="utf-8"), WORDS[language]
+    name = "landing.md" if language == "en" else f"landing.{language}.md"
+    picture = found(r"^!\[[^\]]+\]\([^)\n]+\)$", readme, "shows no picture, and the start page needs one")[0]
+    start = found(r"^## Start\n.*?(?=^## |\Z)", readme, "has no section 'Start', which the start page shows")[
+        0
+    ]
+    rows = {row[1]: (row[2], row[3], int(row[4])) for row in ROW.finditer(readme)}
+    if not rows:
+        raise BookError("README.md: no chapters | [title](notebooks/...) | book | question | minutes |")
+    chapters = sorted((pages / "notebooks").glob("*.ipynb"))
+    shown = live_alignment(chapters[0])
+    parts = {
+        "alignment": f"```{{raw}} html\n{shown}\n```" if shown else picture,
+        "hours": str(round(sum(minutes for _, _, minutes in rows.values()) / 60)),
+        "chapters": cards(pages, chapters, rows, words),
+        "start": start,
+    }
+    text = (root / "docs" / name).read_text(encoding="utf-8")
+    trees = {
+        "chapters_part": [f"notebooks/{path.stem}" for path in chapters],
+        "look_up_part": ["exercises/index", "notation", "references"],
+        "teaching_part": [
+            "INSTRUCTORS",
+            *(f"docs/teaching/{p.stem}" for p in sorted((pages / "docs/teaching").glob("*.md"))),
+        ],
+    }
+    text = re.sub(r"<!-- (\w+) -->", lambda mark: parts[mark[1]], text)
+    return "\n".join([text, *(toctree(words[caption], entries) for caption, entries in trees.items())])
 
-    Where the edition of another language lacks a page, the English one stands in.
-    """
-    wanted: list[tuple[Path, str, str]] = []
-    for folder, part in (("notebooks", "chapters"), ("exercises", "exercises")):
-        paths = sorted((root / folder).glob("*.ipynb"), key=reading_order)
-        wanted += [(path, f"{folder}/{path.stem}", part) for path in paths]
-    wanted += [(root / f"{name}.md", name, "reference") for name in ("notation", "references")]
-    wanted.append((root / "INSTRUCTORS.md", "teaching/index", "teaching"))
-    teaching = sorted((root / "docs" / "teaching").glob("*.md"))
-    wanted += [(path, f"teaching/{path.stem}", "teaching") for path in teaching if path.stem.isidentifier()]
-    pages = []
-    for path, name, part in wanted:
-        here = translation(path, language)
-        place, original = (p.relative_to(root).as_posix() for p in (here, path))
-        pages.append(Page(place, name, part, title_of(here), original))
-    return pages
+
+def live_alignment(path: Path) -> str:
+    """Return the first alignment that a notebook shows to play with, as HTML; nothing if there is none."""
+    for cell in read_notebook(path):
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("data", {}).get("text/html", ""))
+            if re.search(r'<div class="s2s-widget"[^>]*\bdata-widget="alignment"', text):
+                return text
+    return ""
 
 
-def translation(path: Path, language: str) -> Path:
-    """Return a page in another language, if there is one: in a folder of that name, or `name.language.md`."""
-    for other in (path.parent / language / path.name, path.with_suffix(f".{language}{path.suffix}")):
-        if language != "en" and other.is_file():
-            return other
-    return path
+def cards(
+    pages: Path, chapters: list[Path], rows: dict[str, tuple[str, str, int]], words: dict[str, Any]
+) -> str:
+    """Return the chapters as cards: title, question, minutes, heading of the book."""
+    lines = [":::::{grid} 1 2 2 3", ":gutter: 3", ":class-container: chapters", ""]
+    for path in chapters:
+        book, question, minutes = rows.get(f"notebooks/{path.stem}", ("", "", 0))
+        lines += [
+            f"::::{{grid-item-card}} {title_of(path)}",
+            f":link: notebooks/{path.stem}",
+            ":link-type: doc",
+        ]
+        lines += [(question if words is WORDS["en"] else "") or question_of(path)]
+        lines += (
+            [":::{card-footer}", f"{words['minutes'].format(minutes)} · {book}", ":::"] if minutes else []
+        )
+        lines += ["::::", ""]
+    return "\n".join([*lines, ":::::"])
 
 
-def site_map(pages: list[Page]) -> dict[str, tuple[str, str]]:
-    """Return which file of the site shows what of the repository, and its title."""
-    shown = {place: (page.file, page.title) for page in pages for place in (page.original, page.place)}
-    folders = {"exercises": "exercises/index.md", "docs/teaching": "teaching/index.md"}
-    return shown | {place: (file, "") for place, file in {"README.md": "index.md", **folders}.items()}
+def toctree(caption: str, entries: list[str]) -> str:
+    """Return the directive that gives pages their place in the contents."""
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
+
+
+def exercise_list(pages: Path, language: str) -> str:
+    """Return the page that lists all exercises, from their headings."""
+    words = WORDS[language]
+    lines = [f"# {words['exercises']}", "", words["exercises_about"], ""]
+    for path in sorted((pages / "exercises").glob("*.ipynb")):
+        text = "\n".join(cell["source"] for cell in read_notebook(path) if cell["cell_type"] == "markdown")
+        lines += [f"## [{title_of(path).partition(' · ')[2]}]({path.name})", ""]
+        lines += [f"{{download}}`{words['checks']} <{path.stem}.zip>`", ""]
+        lines += [words["exercises_head"], "|---|---|---|---|---:|"]
+        lines += [f"| {' | '.join(row)} |" for row in EXERCISE.findall(text)] + [""]
+    return "\n".join(lines)

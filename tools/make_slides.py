@@ -24,9 +24,11 @@ import nbformat
 from slide_cells import Slide, SlidesError, asked, cut, split_heading
 from slide_html import Html, links_of
 
+from seq2seq_edu import widgets
+
 ROOT = Path(__file__).resolve().parents[1]
 LOOK = ROOT / "docs" / "slides"
-FONTS = ROOT / "docs" / "theme" / "static" / "fonts"
+LETTERS = ROOT / "docs" / "static"
 PACKAGES = {  # what is loaded from installed packages: package, its folder, files
     "reveal": ("sphinx_revealjs", "_static/revealjs/dist", ("reveal.js", "reveal.css")),
     "mathjax": ("sphinx-mathjax-offline", "static/mathjax", ("tex-svg-full.js",)),
@@ -48,28 +50,16 @@ class Deck:
         """How many slides there are."""
         return sum(map(len, self.columns))
 
-    @property
-    def live(self) -> bool:
-        """Whether a widget stands on a slide."""
-        return any("plays" in slide["kinds"] for column in self.columns for slide in column)
-
 
 def read(path: Path, html: Html) -> Deck:
-    """Cut one notebook into slides.
-
-    Raises
-    ------
-    SlidesError
-        If it has no title, or a cell has a slide type that does not exist.
-    """
-    notebook: Any = nbformat.read(path, as_version=4)
-    first: Any = notebook.cells[0] if notebook.cells else None
-    level, heading, text = split_heading(first.source) if first else (0, "", "")
-    if level != 1 or first.cell_type != "markdown":
+    """Cut one notebook into slides."""
+    cells: Any = nbformat.read(path, as_version=4).cells
+    level, heading, text = split_heading(cells[0].source) if cells else (0, "", "")
+    if level != 1 or cells[0].cell_type != "markdown":
         raise SlidesError(f"{path.name} has no title: its first cell should begin with '# 01 · Title'")
     number, _, title = heading.rpartition(" · ")
     question = re.search(r"^\*\*The one question:\*\*\s*(.+)$", text, re.MULTILINE)
-    columns = list(arranged(cut(notebook.cells), html))
+    columns = list(arranged(cut(cells), html))
     return Deck(path.stem, number, html.inline(title), html.inline(question[1] if question else ""), columns)
 
 
@@ -82,17 +72,17 @@ def arranged(slides: Iterable[Slide], html: Html) -> Iterator[list[dict[str, Any
         if slide.first and column:
             yield column
             column = []
-        heading = slide.heading
-        title = html.inline(heading[1]) if heading[0] else "Set-up" if slide.only_sets_up else ""
-        if heading[0]:
+        level, heading = slide.heading
+        title = html.inline(heading) if level else "Set-up" if slide.only_sets_up else ""
+        if level:
             question = slide.asks
         elif question and slide.texts:
             part = ""
-        above = [section] if heading[0] > 2 else [section, part] if heading[0] == 0 else []
+        above = [section] if level > 2 else [section, part] if level == 0 else []
         column.append(shown(slide, html, title, [words for words in above if words]))
-        if heading[0] in (1, 2):
+        if level in (1, 2):
             section, part = title, ""
-        elif heading[0]:
+        elif level:
             part = title
     if column:
         yield column
@@ -106,25 +96,14 @@ def shown(slide: Slide, html: Html, title: str, above: list[str]) -> dict[str, A
         "predict": any("redict" in cell.source for cell in slide.texts),  # the result comes one key later
         "plays": any("s2s-widget" in piece for area in areas for piece in area["pieces"]),
     }
-    return {
-        "id": slide.cells[0].get("id", ""),
-        "level": slide.heading[0],
-        "title": title,
-        "above": above,
-        "areas": areas,
-        "notes": "".join(html.text(cell.source) for cell in slide.texts if asked(cell) == "notes"),
-        "kinds": " ".join(name for name, there in flags.items() if there),
-    }
+    notes = "".join(html.text(cell.source) for cell in slide.texts if asked(cell) == "notes")
+    kinds = " ".join(name for name, there in flags.items() if there)
+    told = {"id": slide.cells[0].get("id", ""), "level": slide.heading[0], "title": title, "above": above}
+    return {**told, "areas": areas, "notes": notes, "kinds": kinds}
 
 
-def copy_static(folder: Path, live: bool) -> None:
-    """Put what the pages load beside them: reveal.js, MathJax, fonts, our own files, and those of widgets.
-
-    Raises
-    ------
-    SlidesError
-        If a package is missing.
-    """
+def copy_static(folder: Path) -> None:
+    """Put what the pages load beside them: reveal.js, MathJax, fonts, our own files, and those of widgets."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, place, names in PACKAGES.values():
         spec = importlib.util.find_spec(package)
@@ -132,27 +111,20 @@ def copy_static(folder: Path, live: bool) -> None:
             raise SlidesError(f"{package} is missing: `make slides` installs it, or pip install -e '.[book]'")
         for name in names:
             shutil.copyfile(Path(spec.submodule_search_locations[0]) / place / name, folder / name)
-    shutil.copytree(FONTS, folder / "fonts", dirs_exist_ok=True)
-    for name in ("slides.css", "slides.js"):
-        shutil.copyfile(LOOK / name, folder / name)
-    if live:
-        from seq2seq_edu import widgets
-
-        (folder / "widgets.js").write_text(widgets.page_script(), encoding="utf-8")
-        (folder / "widgets.css").write_text(widgets.page_style(), encoding="utf-8")
+    shutil.copytree(LETTERS / "fonts", folder / "fonts", dirs_exist_ok=True)
+    for file in (LETTERS / "letters.css", LOOK / "slides.css", LOOK / "slides.js"):
+        shutil.copyfile(file, folder / file.name)
+    (folder / "widgets.js").write_text(widgets.page_script(), encoding="utf-8")
+    (folder / "widgets.css").write_text(widgets.page_style(), encoding="utf-8")
 
 
 def build(paths: Sequence[Path], out: Path) -> list[Deck]:
-    """Write the slides of some chapters, a page that lists them, and all that they load.
-
-    Raises
-    ------
-    SlidesError
-        If something is wrong with a notebook, or a package is missing.
-    """
+    """Write the slides of some chapters, a page that lists them, and all that they load."""
     html = Html(links_of([path.stem for path in paths], out.parent / "html" / "en"))
     decks = [read(path, html) for path in paths]
-    copy_static(out / "static", any(deck.live for deck in decks))
+    copy_static(out / "static")
+    for figures in {path.parent / "figures" for path in paths if (path.parent / "figures").is_dir()}:
+        shutil.copytree(figures, out / "figures", dirs_exist_ok=True)
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(LOOK), undefined=jinja2.StrictUndefined)
     (out / "index.html").write_text(pages.get_template("index.html").render(decks=decks), encoding="utf-8")
     for deck in decks:

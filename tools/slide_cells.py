@@ -58,13 +58,7 @@ class Slide:
 
 
 def cut(cells: Sequence[Any]) -> list[Slide]:
-    """Put the cells of a notebook on slides, in their order.
-
-    Raises
-    ------
-    SlidesError
-        If a cell has a slide type that does not exist.
-    """
+    """Put the cells of a notebook on slides, in their order."""
     slides: list[Slide] = []
     for number, cell in enumerate(cells):
         before_code = number + 1 < len(cells) and cells[number + 1].cell_type == "code"

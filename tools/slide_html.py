@@ -77,10 +77,7 @@ class Html:
         return f"<pre class=code><code>{coloured.rstrip()}</code></pre>"
 
     def areas(self, slide: Slide) -> list[dict[str, Any]]:
-        """Return the parts of a slide in order, with their pieces.
-
-        They are text t, code c, output o, closing text k (which speaks of an output).
-        """
+        """Return the parts of a slide in order: text t, code c, output o, closing text k (of an output)."""
         areas: list[dict[str, Any]] = []
         for number, cell in enumerate(slide.cells):
             step = " fragment" if asked(cell) == "fragment" else ""

@@ -133,41 +133,6 @@ async function scrolls(body, state) {
   await put(body, state, place === body ? { text: 22, code: LEAST, figure: 1.2 } : { grid: "side", text: 22, code: LEAST });
 }
 
-// A new slide below this one, with the headings of this one above it, for some of its parts.
-function below(section, areas) {
-  const next = section.cloneNode(true);
-  const words = [...section.querySelectorAll(".sheet > header > *")].map((heading) => heading.innerHTML);
-  next.id = `${section.id}-more`;
-  next.className = "beat";
-  next.querySelector("header").innerHTML = `<p class="above">${words.join(" <span>›</span> ")}</p>`;
-  next.querySelector(".notes")?.remove();
-  next.querySelector(".body").replaceChildren(...areas);
-  next.querySelector(".body").removeAttribute("style");
-  section.after(next);
-  return next;
-}
-
-// Results that find no room together, one after the other on slides of their own.
-async function spread(section, body) {
-  const results = [...body.querySelectorAll("[data-part=o] > .result > *")];
-  let found = null;
-  let next = null;
-  while (!found && results.length > 1) {
-    const last = results.pop();
-    const result = last.parentElement.cloneNode(false);
-    result.append(last);
-    if (next) next.querySelector(".result").before(result);
-    else {
-      const area = parts(body, "o")[0].cloneNode(false);
-      area.append(result);
-      stay([area, ...parts(body, "k")]);
-      next = below(section, [area, ...parts(body, "k")]);
-    }
-    found = await after(body);
-  }
-  return [found, next];
-}
-
 async function arrange(section) {
   const body = section.querySelector(".body");
   const plain = /^t?c?o?k?$/.test([...body.children].map((area) => area.dataset.part).join(""));
@@ -185,41 +150,26 @@ async function arrange(section) {
     if (code.length && !body.widgets && section.classList.contains("predict")) step(result, "later");
     return null;
   }
-  if (!code.length || body.widgets) return scrolls(body, 0);
-  step(result.length ? code : [], "leaves");
+  if (!code.length || !result.length || body.widgets) return scrolls(body, 0);
+  step(code, "leaves");
   step(result, "comes");
-  if (await first(body, 0, [...levels(body, FIRST + 1, LAST, {}), dense])) return result.length ? afterwards(section, body) : null;
+  if (await first(body, 0, [...levels(body, FIRST + 1, LAST, {}), dense])) return afterwards(body, text);
   stay([...code, ...result]);
-  if (!text.length) return scrolls(body, 0);
-  const next = below(section, [...code, ...result]); // the text alone, and then the rest
-  await arrange(section);
-  return arrange(next);
+  return scrolls(body, 0);
 }
 
-// The second state of a slide: with its text, without it, or with a part of the results; at worst it scrolls.
-async function afterwards(section, body) {
-  const text = parts(body, "t");
+// The second state of a slide: with its text, or without it; at worst it scrolls.
+async function afterwards(body, text) {
   seen(body, true);
   body.largest = sizeOfCode(body, "tok");
   let found = await after(body, text.length > 0);
-  let next = null;
   if (!found && text.length) {
     step(text, "leaves");
     seen(body, true);
     found = await after(body);
   }
-  if (!found) {
-    [found, next] = await spread(section, body);
-    stay(text); // perhaps there is room for it now
-    if (text.length && !(await after(body, true))) {
-      step(text, "leaves");
-      seen(body, true);
-      found = await after(body);
-    }
-  }
   if (!found) await scrolls(body, 1);
   seen(body, false);
-  if (next) await arrange(next);
 }
 
 // What reveal.js does not do by itself.

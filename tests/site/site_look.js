@@ -21,7 +21,7 @@
 
   function pictures() {
     const faults = [];
-    for (const img of all("img")) {
+    for (const img of all("main img")) {
       const alt = (img.getAttribute("alt") ?? "").trim();
       if (!alt || /^[\w./-]+\.(png|svg|jpe?g|gif)$/i.test(alt)) faults.push(`no text: ${short(img)}`);
       if (!img.complete || img.naturalWidth === 0) faults.push(`not loaded: ${short(img)}`);
@@ -36,7 +36,7 @@
 
   function headings() {
     const faults = [];
-    const found = all("h1, h2, h3, h4, h5, h6, [role='heading']");
+    const found = all("main :is(h1, h2, h3, h4, h5, h6, [role='heading'])").filter(shown); // one is for print alone
     const levels = found.map((el) => Number(el.tagName[1] ?? el.getAttribute("aria-level")));
     if (levels.filter((level) => level === 1).length !== 1) faults.push(`${levels.filter((l) => l === 1).length} h1`);
     if (levels[0] !== 1) faults.push(`the first heading is h${levels[0]}`);

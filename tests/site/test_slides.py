@@ -278,10 +278,10 @@ def test_pages_ask_for_nothing_elsewhere(tmp_path: Path) -> None:
         assert loaded and all(place == "data:," or (tmp_path / "out" / place).is_file() for place in loaded)
         assert r'<span class="math">\(1 &lt; 2\)</span>?</span>' in made
     assert '<aside class="notes"><p>say this</p>' in made and made.count("say this") == 1
-    style = (tmp_path / "out" / "static" / "slides.css").read_text(encoding="utf-8")
+    style = (tmp_path / "out" / "static" / "letters.css").read_text(encoding="utf-8")
     fonts = re.findall(r'url\("([^"]+)"\)', style)
     assert fonts and all((tmp_path / "out" / "static" / font).is_file() for font in fonts)
-    assert "http" not in style and not (tmp_path / "out" / "static" / "widgets.js").exists()
+    assert "http" not in style
 
 
 @pytest.mark.parametrize("cells", [(), (text("words"),), (code("# 01 · One"),), (text("## 01 · One"),)])
