@@ -128,9 +128,8 @@ def _output_problems(output: dict[str, Any]) -> Iterator[str]:
     for text in words:
         bare = re.sub(r"\x1b\[[\d;]*m", "", re.sub(r"data:image/[^\"']*", "", text))
         places = [match[0] for match in LOCAL_PATH.finditer(bare)]
-        places += [
-            str(folder) for folder in (ROOT, Path.home()) if len(folder.parts) > 1 and str(folder) in bare
-        ]
+        folders = [folder for folder in (ROOT, Path.home()) if len(folder.parts) > 1]
+        places += [str(folder) for folder in folders if str(folder) in bare]
         if places:
             yield f"holds a path of the machine it ran on: {places[0]}"
 
@@ -218,10 +217,12 @@ def kernel_environment(scratch: str) -> dict[str, str]:
     environment = dict(os.environ)
     paths = [str(ROOT), str(TESTS), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    environment["IPYTHONDIR"] = scratch  # no start-up files of the person who runs this
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    environment |= {
+        "IPYTHONDIR": scratch,  # no start-up files of the person who runs this
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
     environment.setdefault(
         "OMP_NUM_THREADS", "1"
     )  # the same sums everywhere; small models gain nothing by more
@@ -232,35 +233,19 @@ def kernel_environment(scratch: str) -> dict[str, str]:
 
 def run(path: Path, *, timeout: float) -> list[str]:
     """Run one notebook under nbval and return what went wrong."""
-    options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={timeout}"]
-    options += [f"--nbval-sanitize-with={TESTS / 'sanitize.cfg'}"]
-    plugins = ["-p", "nbval.plugin", "-p", "nbval_plugin", "-p", "no:cacheprovider", "--noconftest"]
-    plain = [
-        "-q",
-        "--no-header",
-        "--color=no",
-        "-o",
-        "addopts=",
-        "-o",
-        "filterwarnings=default",
+    command = [
+        sys.executable,
+        *"-m pytest -q --no-header --color=no -rN --noconftest --nbval --nbval-current-env".split(),
     ]
+    command += ["-p", "nbval.plugin", "-p", "nbval_plugin", "-p", "no:cacheprovider", "-o", "addopts="]
+    command += ["-o", "filterwarnings=default", f"--nbval-cell-timeout={timeout}", f"--rootdir={ROOT}"]
+    command += [f"--nbval-sanitize-with={TESTS / 'sanitize.cfg'}", str(path)]
     with tempfile.TemporaryDirectory() as scratch:
         ended = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *plugins,
-                *plain,
-                "-rN",
-                *options,
-                f"--rootdir={ROOT}",
-                str(path),
-            ],
+            command,
             cwd=ROOT,
             env=kernel_environment(scratch),
             capture_output=True,
-            text=True,
             encoding="utf-8",
             errors="replace",
         )

@@ -23,6 +23,8 @@ from check_notebooks import KERNEL, LARGEST, ROOT, kernel_environment, static_pr
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from seq2seq_edu.files import write_whole
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = ("tags", "jupyter", "slideshow", "editable", "deletable", "nbgrader")  # of a cell's metadata
 
@@ -67,25 +69,12 @@ def tidy(notebook: Any) -> None:
 
 def without_folders(text: str) -> str:
     """Shorten the paths of packages and of this checkout to what a reader recognises."""
-    for folder in (
-        str(ROOT),
-        "~/" + str(ROOT.relative_to(Path.home())) if ROOT.is_relative_to(Path.home()) else "",
-    ):
-        if folder:
-            text = text.replace(folder + os.sep, "")
+    at_home = [f"~/{ROOT.relative_to(Path.home())}"] if ROOT.is_relative_to(Path.home()) else []
+    for folder in (str(ROOT), *at_home):
+        text = text.replace(folder + os.sep, "")
     text = re.sub(r"[^\s'\"]*(?:site|dist)-packages[/\\]", "", text)
     text = re.sub(r"[^\s'\"\x1b]*[/\\]lib[/\\]python3\.\d+[/\\]", "", text)
     return re.sub(r"[^\s'\"]*ipykernel_\d+[/\\]\d+\.py", "<cell>", text)
-
-
-def save(notebook: Any, path: Path) -> None:
-    """Write the notebook whole or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(nbformat.writes(notebook).rstrip("\n") + "\n")
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
 
 
 def refresh(path: Path, timeout: float) -> bool:
@@ -97,7 +86,7 @@ def refresh(path: Path, timeout: float) -> bool:
         print(f"FAILED   {path.name}: left as it was\n{error}", flush=True)
         return False
     tidy(notebook)
-    save(notebook, path)
+    write_whole(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf-8"))
     size = path.stat().st_size
     print(f"executed {path.name:<32} {size / 1e3:5.0f} kB  {time.perf_counter() - began:6.1f} s", flush=True)
     if size > 0.8 * LARGEST:
