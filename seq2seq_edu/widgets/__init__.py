@@ -1,33 +1,10 @@
 """What a class plays with: eight widgets, live in a notebook and on a page without a kernel."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seq2seq_edu.widgets.base import Widget, page_script, page_style
 
-if TYPE_CHECKING:
-    from seq2seq_edu.widgets.alignment import AlignmentExplorer
-    from seq2seq_edu.widgets.attend import YouAreTheAttention
-    from seq2seq_edu.widgets.axis import AxisPicker
-    from seq2seq_edu.widgets.beam import BeamExplorer
-    from seq2seq_edu.widgets.context import ContextExplorer
-    from seq2seq_edu.widgets.cost import CostExplorer
-    from seq2seq_edu.widgets.softmax import SoftmaxExplorer
-    from seq2seq_edu.widgets.stepper import DecoderStepper
-
-__all__ = [
-    "AlignmentExplorer",
-    "AxisPicker",
-    "BeamExplorer",
-    "ContextExplorer",
-    "CostExplorer",
-    "DecoderStepper",
-    "SoftmaxExplorer",
-    "Widget",
-    "YouAreTheAttention",
-    "page_script",
-    "page_style",
-]
 PLACES = {
     "AlignmentExplorer": "alignment",
     "AxisPicker": "axis",
@@ -38,6 +15,7 @@ PLACES = {
     "SoftmaxExplorer": "softmax",
     "YouAreTheAttention": "attend",
 }
+__all__ = ["Widget", "page_script", "page_style", *PLACES]
 
 
 def __getattr__(name: str) -> Any:

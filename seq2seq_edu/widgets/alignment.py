@@ -33,8 +33,7 @@ class AlignmentExplorer(WeightsWidget):
     Parameters
     ----------
     alignment : array of shape (m, n)
-        Attention weights of one sentence, kept to six decimals. A row that does not add up to 1 is shown,
-        with a warning that names it: it has no entropy, but to find such a row one must be able to look.
+        Attention weights of one sentence. A row that does not add up to 1 is shown, with a warning.
     target_tokens, source_tokens : sequences of m and of n strings
         Names of the rows and of the columns.
     gold, possible : collections of (t, i), 0-based

@@ -26,22 +26,18 @@ class YouAreTheAttention(Widget):
     .. math:: c_t = \sum_i \alpha_{t,i} h_i, \qquad \alpha_{t,i} \ge 0, \qquad \sum_i \alpha_{t,i} = 1
 
     The decoder takes its step with your weights and offers its five most probable words; write one, go on. At
-    the end your weights stand beside those of the model in your place, and what the sentence cost beside what
-    the model's own cost. In Bahdanau's order your context feeds the update of the state, in Luong's it is
-    joined with the updated state.
+    the end your weights stand beside those of the model in your place, your sentence beside its own.
 
     Parameters
     ----------
-    decoder : dict
-        From :func:`seq2seq_edu.widgets.forced.pack`; :meth:`of` makes it.
-    sentences : sequence of dict
-        From :func:`seq2seq_edu.widgets.forced.read_sentence`.
+    decoder, sentences : dict, sequence of dict
+        What :meth:`of` packs of a translator and of the sentences.
     chosen : int
-        Which of them is translated, from 0.
+        Which sentence is translated, from 0.
     written : sequence of T ids
         The tokens on paper.
     weights : array of shape (T + 1, n), or (T, n) after the end
-        Yours: one row a token on paper, and one for the step that is being decided. By default equal ones.
+        Yours: a row for each token on paper, and one for the step that is being decided. At first equal ones.
     **state : object
         ``language`` ("en", "zh") and ``size`` ("normal", "large").
 
@@ -55,8 +51,8 @@ class YouAreTheAttention(Widget):
     >>> game = YouAreTheAttention.of(Translator(untrained, words, words), "a b")
     >>> game.look([0.9, 0.1, 0.0])
     >>> game.write("b")
-    >>> game.tokens, game.weights
-    (['b'], [[0.9, 0.1, 0.0], [0.333333, 0.333333, 0.333333]])
+    >>> game.tokens, len(game.weights)
+    (['b'], 2)
     >>> game.look([0.9, 0.2, 0.0])
     >>> game.problem
     'the weights of step 2 sum to 1.1, expected 1: divide them by their sum'
@@ -84,29 +80,18 @@ class YouAreTheAttention(Widget):
         **state: object,
     ) -> None:
         if weights is None and 0 <= chosen < len(sentences):
-            n = len(sentences[chosen]["source"])
-            weights = [equal(n)] * (len(written) + 1)
-        super().__init__(
-            decoder=dict(decoder),
-            sentences=list(sentences),
-            chosen=chosen,
-            written=list(written),
-            weights=[] if weights is None else weights,
-            **state,
-        )
+            weights = [equal(len(sentences[chosen]["source"]))] * (len(written) + 1)
+        game = {"decoder": dict(decoder), "sentences": list(sentences), "chosen": chosen}
+        super().__init__(**game, written=list(written), weights=[] if weights is None else weights, **state)
 
     @classmethod
     def of(
         cls, translator: Translator, sentences: str | Example | Sequence[str | Example], **options: Any
     ) -> YouAreTheAttention:
-        """Take the place of the attention of a small Seq2Seq; an Example brings gold links.
-
-        Where a sentence or the model does not fit, the widget shows why.
-        """
+        """Take the place of the attention of a small Seq2Seq; an Example brings gold links."""
         from seq2seq_edu.widgets.forced import pack, read_sentence
 
-        one = isinstance(sentences, (str, Example))
-        several: Any = [sentences] if one else sentences
+        several: Any = [sentences] if isinstance(sentences, (str, Example)) else sentences
         try:
             return cls(pack(translator), [read_sentence(translator, s) for s in several], **options)
         except ValueError as error:
@@ -185,10 +170,7 @@ class YouAreTheAttention(Widget):
 
     @property
     def overlaps(self) -> np.ndarray:
-        """Return, for each token on paper, the sum over i of the smaller of your weight and the model's.
-
-        It is one minus the total variation distance: 1 where they agree, 0 where they share no word.
-        """
+        """Return how far you agree with the model on each token on paper: sum_i min(yours, its), 0 .. 1."""
         done = self.turns[: len(self.written)]
         return np.array([float(np.minimum(turn.given, turn.own).sum()) for turn in done])
 
@@ -235,10 +217,9 @@ class YouAreTheAttention(Widget):
     def restart(self, chosen: int | None = None) -> None:
         """Begin anew, perhaps with another of the sentences."""
         chosen = self.chosen if chosen is None else chosen
-        n = len(self.sentences[chosen]["source"])
         with self.hold_trait_notifications():
             self.chosen = chosen
-            self._go([], [equal(n)])
+            self._go([], [equal(len(self.source))])
 
     def _go(self, written: list[int], weights: list[list[float]]) -> None:
         """Change both together: between the two they would not fit."""

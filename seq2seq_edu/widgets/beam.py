@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import traitlets
@@ -33,8 +33,7 @@ class Ended(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(NamedTuple):
     """A node of a tree, with the score that the present length penalty gives it."""
 
     id: int
@@ -51,16 +50,13 @@ class BeamExplorer(Widget):
 
     .. math:: \mathrm{score}(y) = \frac{\log p(y \mid x)}{m^\alpha}
 
-    All candidates of one step have the same length, so alpha changes nothing that is pruned; it only ranks
-    the finished ones. The trees given here should therefore go on until as many have finished as the beam is
-    wide (:meth:`of` sees to it); ``decoding.beam`` may stop sooner, where no open one can still win, with the
-    same answer.
+    Alpha ranks the finished; it changes nothing that is pruned: all candidates of a step are as long. The
+    trees given should go on until as many have finished as the beam is wide, as :meth:`of` sees to.
 
     Parameters
     ----------
     trees : mapping of width to (nodes, tokens)
-        For each width of the beam, the nodes that it ranked (as ``decoding.tree`` gives them) and the word of
-        each; ``nodes[k].id == k``, the root first.
+        For each width, the nodes as ``decoding.tree`` gives them, the root first, and the word of each.
     width : int
         Open hypotheses; by default the middle one of those given.
     length_penalty : float
@@ -68,8 +64,8 @@ class BeamExplorer(Widget):
     pruned : int
         Most pruned nodes that are shown of each step, the first ones (in a search: the best).
     **state : object
-        ``step``: how many steps are shown, -1 for all of them; ``judged``: False while the last of them waits
-        to be pruned; ``language`` and ``size``.
+        ``step``: how many are shown, -1 for all; ``judged``: False while the last of them waits to be pruned;
+        ``language`` and ``size``.
 
     Examples
     --------
@@ -80,9 +76,6 @@ class BeamExplorer(Widget):
     >>> explorer = BeamExplorer({1: ([root, me, end], ["<bos>", "me", "<eos>"])}, length_penalty=0.0)
     >>> explorer.best, explorer.score
     (['me', '<eos>'], -1.0)
-    >>> explorer.length_penalty = 1.0
-    >>> explorer.score
-    -0.5
 
     References
     ----------
@@ -107,7 +100,7 @@ class BeamExplorer(Widget):
     ) -> None:
         packed, problem = [], ""
         try:
-            packed = [_packed(k, *_pair(trees, k), pruned) for k in sorted(trees)]
+            packed = [_packed(k, trees, pruned) for k in sorted(trees)]
         except (ValueError, TypeError, AttributeError) as error:
             problem = str(error)
         if width is None:
@@ -149,24 +142,24 @@ class BeamExplorer(Widget):
             raise ValueError(f"width is {self.width}, choose from {', '.join(map(str, widths))}")
         if not 0 <= self.length_penalty <= 2:
             raise ValueError(f"length_penalty is {self.length_penalty}, expected 0 (sums) to 2 (1: means)")
-        steps = max(self._steps(tree["nodes"])[-1] for tree in self.trees)
+        steps = max(self._tree(width)[1][-1] for width in widths)
         if not -1 <= self.step <= steps:
             raise ValueError(f"step is {self.step}, expected 0 to {steps}, or -1 for the whole search")
 
-    @staticmethod
-    def _steps(nodes: list[list[Any]]) -> list[int]:
-        """Return the depth of each node."""
+    def _tree(self, width: int | None = None) -> tuple[list[list[Any]], list[int]]:
+        """Return the nodes of a width, by default the present one, and the step of each."""
+        width = self.width if width is None else width
+        nodes = next(tree["nodes"] for tree in self.trees if tree["width"] == width)
         depth: list[int] = []
         for parent, *_ in nodes:
             depth.append(0 if parent < 0 else depth[parent] + 1)
-        return depth
+        return nodes, depth
 
     @property
     def branches(self) -> list[Branch]:
         """Return the nodes that are shown: all of the steps so far, but the one that waits to be pruned."""
         self.require_valid()
-        nodes = next(tree["nodes"] for tree in self.trees if tree["width"] == self.width)
-        depth = self._steps(nodes)
+        nodes, depth = self._tree()
         last = depth[-1] if self.step < 0 else min(self.step, depth[-1])
         found = []
         for k, ((parent, token, p, status), t) in enumerate(zip(nodes, depth, strict=True)):
@@ -208,8 +201,7 @@ class BeamExplorer(Widget):
 
     def _is_whole(self) -> bool:
         """Tell whether all steps of this width are shown."""
-        nodes = next(tree["nodes"] for tree in self.trees if tree["width"] == self.width)
-        return not 0 <= self.step < self._steps(nodes)[-1]
+        return not 0 <= self.step < self._tree()[1][-1]
 
     def figure(self) -> Figure:
         """Draw the tree as far as it is judged, with one pruned node a step; of a long one, the beginning."""
@@ -243,34 +235,26 @@ class BeamExplorer(Widget):
         )
 
 
-def _pair(trees: Mapping[int, Tree], width: int) -> Tree:
-    """Return nodes and tokens of a width, or say that there are none."""
-    tree = trees[width] if isinstance(trees, Mapping) else None
-    if not isinstance(tree, tuple) or len(tree) != 2:
-        raise ValueError("trees is no mapping of width to (nodes, tokens): write {2: (nodes, tokens)}")
-    return tree
-
-
-def _packed(width: int, nodes: Sequence[tree.TreeNode], tokens: Sequence[str], pruned: int) -> dict[str, Any]:
+def _packed(width: int, trees: Mapping[int, Tree], most: int) -> dict[str, Any]:
     """Write a tree as short lists, without the worse pruned ones of each step; refuse what is no tree."""
-    name = f"the tree of width {width}"
+    name, pair = f"the tree of width {width}", trees[width] if isinstance(trees, Mapping) else None
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError("trees is no mapping of width to (nodes, tokens): write {2: (nodes, tokens)}")
+    nodes, tokens = pair
     if not nodes or nodes[0].parent is not None:
         raise ValueError(f"{name} has no root: expected nodes[0] with parent None")
     if len(nodes) == 1:
         raise ValueError(f"{name} is a root without a step: did the search run?")
     if len(tokens) != len(nodes):
         raise ValueError(f"{name} has {len(nodes)} nodes but {len(tokens)} tokens, expected one a node")
-    parents = _parents(name, nodes)
-    depth = [0]
-    for k, parent in enumerate(parents, start=1):
+    depth, place, short, pruned = [0], {0: 0}, [[-1, str(tokens[0]), 0.0, "kept"]], Counter[int]()
+    for k, parent in enumerate(_parents(name, nodes), start=1):
         depth.append(depth[parent] + 1)
         if depth[k] < depth[k - 1]:
             raise ValueError(f"{name} has node {k} of step {depth[k]} after a later one: go step by step")
-    place, short, ranks = {0: 0}, [[-1, str(tokens[0]), 0.0, "kept"]], [0] * (depth[-1] + 1)
-    for k, parent in enumerate(parents, start=1):
-        ranks[depth[k]] += nodes[k].status == "pruned"
         log_prob, status = round(float(nodes[k].log_prob), DIGITS), nodes[k].status
-        if status != "pruned" or ranks[depth[k]] <= pruned:
+        pruned[depth[k]] += status == "pruned"
+        if status != "pruned" or pruned[depth[k]] <= most:
             place[k] = len(short)
             short.append([place[parent], str(tokens[k]), log_prob, status])
     return {"width": int(width), "nodes": short}

@@ -27,7 +27,6 @@ TASKS = {  # what is shown of each, and whether the sentences are real
     "reversal": ("exact_match", False),
 }
 SHOWN = ("none", "additive", "transformer")
-TOP = {"bleu": 100.0, "exact_match": 1.0}
 LARGEST = {"n": 1_000_000, "m": 1_000_000, "d": 65_536}
 COST_WORDS = {  # scores have titles of their own
     "recurrent": "recurrent layer (GRU)",
@@ -79,7 +78,11 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
 
 
 def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> list[dict[str, Any]]:
-    """Read quality by source length from the records of full trainings: what :class:`Results` holds."""
+    """Read quality by source length from the records of full trainings.
+
+    A task has ``task``, ``measure`` ("bleu", 0 .. 100, or "exact_match", 0 .. 1), ``real``, ``bins``
+    (``low``, ``high`` or None, ``count``, mean ``length``) and ``curves``, name to (seeds, bins) numbers.
+    """
     every = records.read(folder)
     found = []
     for task in tasks:
@@ -107,46 +110,14 @@ def _measured(run: Mapping[str, Any], measure: str) -> list[float]:
 
 
 class Results(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold quality by source length, a task each; a folder is read.
-
-    A task has ``task``, ``measure`` ("bleu", 0 .. 100, or "exact_match", 0 .. 1), ``real``, ``bins``
-    (``low``, ``high`` or None, ``count``, mean ``length``) and ``curves``, name to array (seeds, bins).
-    """
+    """Hold quality by source length, a task each; a folder is read."""
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """Return lists that a browser can read, or say what is wrong."""
+        """Return lists that a browser can read, or say what is wrong with the folder."""
         try:
-            entries = read_lengths(value) if isinstance(value, (str, Path)) else value
-            return [self._clean(entry) for entry in entries]
-        except (ValueError, TypeError, AttributeError) as error:
+            return read_lengths(value) if isinstance(value, (str, Path)) else list(value)
+        except ValueError as error:
             raise TraitError(f"results cannot be drawn: {error}") from error
-
-    def _clean(self, entry: Any) -> dict[str, Any]:
-        """Return one task as plain numbers and lists, or say what is wrong with it."""
-        wanted = ("task", "measure", "real", "bins", "curves")
-        if not isinstance(entry, Mapping) or any(name not in entry for name in wanted):
-            raise ValueError(f"an entry has not all of {', '.join(wanted)}: see read_lengths")
-        task, measure = str(entry["task"]), str(entry["measure"])
-        if measure not in TOP:
-            raise ValueError(f"the measure of {task} is {measure!r}, expected one of {', '.join(TOP)}")
-        if not entry["curves"] or not entry["bins"]:
-            raise ValueError(f"there is no curve of {task}, expected at least one name with a score a length")
-        bins = [{name: b.get(name) for name in ("low", "high", "count", "length")} for b in entry["bins"]]
-        for b in bins:
-            if not all(isinstance(b[key], (int, float)) and 0 <= b[key] < 1e6 for key in ("low", "length")):
-                raise ValueError(f"a bin of {task} is {b}, expected low and mean length as numbers from 0")
-        curves = {}
-        for name, values in entry["curves"].items():
-            runs, top = np.atleast_2d(np.asarray(values, dtype=float)), TOP[measure]
-            if runs.shape[1:] != (len(bins),):
-                raise ValueError(
-                    f"{name!r} of {task} has shape {np.shape(values)}, expected (seeds, {len(bins)})"
-                )
-            wrong = runs[~((runs >= 0) & (runs <= top))]
-            if len(wrong):
-                raise ValueError(f"{name!r} of {task} holds {wrong[0]}, expected {measure} from 0 to {top:g}")
-            curves[str(name)] = runs.tolist()
-        return {**entry, "task": task, "measure": measure, "bins": bins, "curves": curves}
 
 
 class Entered(traitlets.TraitType):  # type: ignore[type-arg]
@@ -176,7 +147,7 @@ class CostExplorer(Widget):
 
     Parameters
     ----------
-    results : path, or a sequence of dict as :class:`Results` describes
+    results : path, or what :func:`read_lengths` returns
         Quality by source length; without it there is the calculator alone.
     n, m, d : int
         Source length, target length, width of everything; at least 1.

@@ -131,10 +131,7 @@ class DecoderStepper(Widget):
     def of(
         cls, translators: Translator | Sequence[Translator], sentence: str, **options: Any
     ) -> DecoderStepper:
-        """Translate greedily with one Seq2Seq, or with one of each order, and step through what happened.
-
-        Where the sentence or a model does not fit, the widget shows why.
-        """
+        """Translate greedily with one Seq2Seq, or one of each order; what does not fit is shown."""
         from seq2seq_edu.widgets.recording import record
 
         several = translators if isinstance(translators, Sequence) else [translators]
@@ -173,11 +170,7 @@ class DecoderStepper(Widget):
 
     @property
     def numbers(self) -> np.ndarray:
-        """Return the numbers of the present stage, rounded as they are shown.
-
-        They are s_{t-1}, e_t, alpha_t, c_t, s_t or the joined state (the first 48 numbers of a wider vector),
-        or the probabilities of the five most probable next tokens.
-        """
+        """Return the numbers of the present stage as they are shown: of a wide vector the first 48."""
         self.require_valid()
         made, t = self.recording, self.t
         if self.stage == "probabilities":

