@@ -126,19 +126,19 @@ function drawMap(view, data) {
   });
   drawing.append(svg("g", { role: "row" }, corner, heads));
   const shown = m * n <= 200 && n <= 16 && cell >= 24;
-  const line = cell > 14 ? { stroke: "var(--paper)", "stroke-width": 1 } : { "shape-rendering": "crispEdges" };
+  const line = cell > 14 ? { stroke: GRID, "stroke-width": 1 } : { "shape-rendering": "crispEdges" };
   for (let t = 0; t < m; t++) {
     const name = part("rowheader", t, -1, "", touch(0, y(t), left - 4, cell), label(left - 8, y(t) + cell / 2 + size / 3, target[t], { "text-anchor": "end", style: `font-size:${size}px` }));
     const row = alpha[t].map((weight, i) => keep(t, i, svg("rect", {
       role: "gridcell", tabindex: -1, "data-key": `${t},${i}`, "aria-label": view.t("cell", { source: source[i], target: target[t], weight: fixed(weight) }) + (data.kind(t, i) ? view.t("kind", { kind: view.t(data.kind(t, i)) }) : ""),
-      ...places(t, i), x: x(i), y: y(t), width: cell, height: cell, fill: cividis(weight), ...line,
+      ...places(t, i), x: x(i), y: y(t), width: cell, height: cell, fill: shade(weight), ...line,
     })));
     drawing.append(svg("g", { role: "row" }, name, row));
   }
   const above = svg("g", { "aria-hidden": "true", style: "pointer-events:none" });
   drawing.append(above);
   if (shown) alpha.forEach((row, t) => row.forEach((weight, i) => above.append(label(x(i) + cell / 2, y(t) + cell / 2 + 4, fixed(weight), {
-    "text-anchor": "middle", style: `font-size:${clamp(cell * 0.33, 8.5, 12)}px;fill:${inkOn(weight)};opacity:${weight < 0.005 ? 0.55 : 1}`,
+    "text-anchor": "middle", style: `font-size:${clamp(cell * 0.33, 8.5, 12)}px;fill:${inkOn(weight)};opacity:${weight < 0.005 ? 0.6 : 1}`,
   }))));
   const inner = Math.max(cell * 0.06, 0.8);
   for (const [key, kind] of data.kinds) {

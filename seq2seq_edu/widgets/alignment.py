@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from seq2seq_edu import plots
 from seq2seq_edu.data import PAD
-from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, WeightsWidget, odd_rows, tokens
 
 if TYPE_CHECKING:
@@ -75,8 +74,8 @@ class AlignmentExplorer(WeightsWidget):
         alignment: ArrayLike | None,
         target_tokens: Sequence[str],
         source_tokens: Sequence[str],
-        gold: Collection[parts.Link] | None = None,
-        possible: Collection[parts.Link] | None = None,
+        gold: Collection[tuple[int, int]] | None = None,
+        possible: Collection[tuple[int, int]] | None = None,
         title: str = "",
         **state: object,
     ) -> None:
@@ -122,12 +121,12 @@ class AlignmentExplorer(WeightsWidget):
                 "there are no weights: a model without attention has none to show (its hypotheses have "
                 "alignment None); translate with one that has attention"
             )
-        weights = parts.checked_weights(self.alignment, self.target_tokens, self.source_tokens)
+        weights = plots.checked_weights(self.alignment, self.target_tokens, self.source_tokens)
         for name in ("gold", "possible"):
             for link in getattr(self, name):
                 if len(link) != 2:
                     raise ValueError(f"{name} has the link {tuple(link)}, expected (step, position)")
-            parts.checked_links(getattr(self, name), weights.shape, name)
+            plots.checked_links(getattr(self, name), weights.shape, name)
         for name, chosen, count in (("t", self.t, weights.shape[0]), ("i", self.i, weights.shape[1])):
             if not -1 <= chosen < count:
                 raise ValueError(f"{name} is {chosen}, expected 0 to {count - 1}, or -1 for none")
@@ -176,7 +175,7 @@ class AlignmentExplorer(WeightsWidget):
             "The weights of step {step} ({word}) add up to {total}, not to 1{others}: was the softmax left "
             "out, or the mask put on after it?",
             step=t + 1,
-            word=parts.visible(self.target_tokens[t]),
+            word=plots.visible(self.target_tokens[t]),
             total=f"{odd[t]:.3f}",
             others=self.say(" (nor do those of {more} more)", more=len(odd) - 1) if len(odd) > 1 else "",
         )
@@ -188,13 +187,13 @@ class AlignmentExplorer(WeightsWidget):
         ax = plots.heatmap(self.alignment, *words, gold=gold, possible=possible, title=self.title)
         for chosen, labels in ((self.t, ax.get_yticklabels()), (self.i, ax.get_xticklabels())):
             if chosen >= 0:
-                labels[chosen].set_color(parts.COLOURS[0])
+                labels[chosen].set_color(plots.COLOURS[0])
         return cast(Figure, ax.get_figure())
 
     def describe(self) -> str:
         """Say where each step looked most; of a long sentence, the first twelve steps."""
         weights = np.array(self.alignment)
-        target, source = (list(map(parts.visible, w)) for w in (self.target_tokens, self.source_tokens))
+        target, source = (list(map(plots.visible, w)) for w in (self.target_tokens, self.source_tokens))
         looks = [(target[t], source[row.argmax()], f"{row.max():.2f}") for t, row in enumerate(weights[:12])]
         m, n = weights.shape
         rows = [self.say("{y} at {x} {weight}", y=y, x=x, weight=weight) for y, x, weight in looks]

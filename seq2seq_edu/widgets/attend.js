@@ -169,9 +169,9 @@ function weightMap(view, { title, rows, tokens, words, gold = [], last, wide }) 
   const drawing = view.drawing(across, y(rows.length) + 4, { role: "img", "aria-label": view.t("map", { title }), class: across > view.W ? "s2s-wide" : null }, ...heads.at(heads.tall));
   rows.forEach((row, r) => {
     drawing.append(svg("text", { x: left - 6, y: y(r) + 14, "text-anchor": "end" }, shortened(tokens[r], 8)), ...row.map((weight, i) =>
-      svg("rect", { x: x(i) - step / 2, y: y(r), width: step - 1, height: cell - 1, fill: cividis(weight), "data-weight": round(weight, 4) })));
+      svg("rect", { x: x(i) - step / 2, y: y(r), width: step - 1, height: cell - 1, fill: shade(weight), stroke: GRID, "data-weight": round(weight, 4) })));
     if (step > 25) drawing.append(...row.map((weight, i) => svg("text", {
-      x: x(i), y: y(r) + 13, class: "s2s-small", "text-anchor": "middle", style: `fill:${inkOn(weight)}`, opacity: weight < 0.005 ? 0.55 : null }, fixed(weight))));
+      x: x(i), y: y(r) + 13, class: "s2s-small", "text-anchor": "middle", style: `fill:${inkOn(weight)}`, opacity: weight < 0.005 ? 0.6 : null }, fixed(weight))));
     if (last) drawing.append(svg("text", { x: x(n) - step / 2 + 8, y: y(r) + 14, "data-overlap": true }, fixed(last[r])));
   });
   for (const [t, i] of gold) drawing.append(svg("rect", {

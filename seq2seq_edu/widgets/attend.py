@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from seq2seq_edu import plots
 from seq2seq_edu.data import EOS, Example
-from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, Widget, bar_rows, odd_rows
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class YouAreTheAttention(Widget):
                 f"weights has shape {shape}, expected ({rows}, {n}): one row for each token on paper and one "
                 "for the step that is being decided; restart() begins anew"
             )
-        parts.checked_weights(self.weights, ["?"] * rows, self.source)
+        plots.checked_weights(self.weights, ["?"] * rows, self.source)
         for t, total in odd_rows(self.weights).items():
             raise ValueError(
                 f"the weights of step {t + 1} sum to {total:.4g}, expected 1: divide them by their sum"

@@ -35,7 +35,7 @@ const AXIS_CODE = {
   after: (axis) => `softmax(e, axis=${axis}) * mask[:, None, :]`,
 };
 
-const AXIS_INKS = Array.from({ length: 101 }, (_, k) => `--cell:${cividis(k / 100)};--on:${inkOn(k / 100)}`);
+const AXIS_INKS = Array.from({ length: 101 }, (_, k) => `--cell:${shade(k / 100)};--on:${inkOn(k / 100)}`);
 const near = (a, b) => Math.abs(a - b) < 1e-6;
 const same = (a, b) => near(a, b) || (Number.isNaN(a) && Number.isNaN(b));
 const blank = (weight) => (Number.isNaN(weight) ? "nan" : fixed(weight));

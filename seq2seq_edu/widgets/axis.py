@@ -13,7 +13,6 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from seq2seq_edu import equations, plots
-from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, Widget, names
 
 SOURCES = [["你", "的", "猫", "在", "哪里"], ["你", "好", "吗", "<pad>", "<pad>"]]
@@ -212,14 +211,14 @@ def _finish(ax: Axes, weights: np.ndarray, padding: np.ndarray) -> None:
     m, n = weights.shape
     written = list(ax.texts)  # row by row, unless the cells are too small for numbers
     for i in np.flatnonzero(padding).tolist():
-        _hatch(ax, i, 0, m, "#ffffff88", "none")
+        _hatch(ax, i, 0, m, plots.GREY, "none")
     for t, i in np.argwhere(np.isnan(weights)).tolist():
         _hatch(ax, i, t, 1, plots.FAINT, "white")
         if written:
             written[t * n + i].set(text="nan", color=plots.INK, alpha=1)
     for t, total in enumerate(weights.sum(axis=1) if written else []):
         mark = "✓" if abs(total - 1) < 1e-6 else "✗"
-        colour = plots.INK if mark == "✓" else parts.BOX
+        colour = plots.INK if mark == "✓" else plots.BOX
         ax.text(n - 0.35, t, f"= {total:.2f} {mark}", va="center", fontsize=10, color=colour)
 
 

@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike
 from traitlets import TraitError
 
 from seq2seq_edu import plots
-from seq2seq_edu.plots import parts
 from seq2seq_edu.words import catalogue
 
 FOLDER = Path(__file__).parent
@@ -205,7 +204,7 @@ class Widget(anywidget.AnyWidget):
         with plt.rc_context(), plt.ioff():
             plots.use_style()
             figure = self.figure()
-            picture = parts.img_tag(figure, text)[0]
+            picture = plots.img_tag(figure, text)[0]
             plt.close(figure)
         return self.element(picture), text  # the picture not a second time: a notebook keeps all it is given
 

@@ -11,8 +11,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from seq2seq_edu.data import EOS, PAD
-from seq2seq_edu.plots import tree
-from seq2seq_edu.plots.parts import visible
+from seq2seq_edu.plots import tree, visible
 from seq2seq_edu.widgets.base import Widget
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from seq2seq_edu import equations, plots
-from seq2seq_edu.plots import parts
 from seq2seq_edu.widgets.base import Numbers, WeightsWidget, names, tokens
 
 STATES = [[2.0, -1.0], [-2.0, -1.0], [0.0, 2.0]]  # 猫 在 哪里, as in the chapters
@@ -149,7 +148,7 @@ class ContextExplorer(WeightsWidget):
                 text.set_visible(bool(i in weights.argsort()[-3:]))
         arrow = {"arrowstyle": "-|>", "color": plots.COLOURS[2], "lw": 2, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", tuple(self.query), (0.0, 0.0), arrowprops=arrow, zorder=5)
-        parts.note(ax, "$s$", self.query, (9, 6), plots.COLOURS[2]).set_fontsize(15)
+        plots.note(ax, "$s$", self.query, (9, 6), plots.COLOURS[2]).set_fontsize(15)
         ax.plot(0, 0, "o", color=plots.COLOURS[2], markersize=4)
         ax.update_datalim([self.query, (0.0, 0.0)])
         ax.autoscale_view()

@@ -45,15 +45,16 @@ const dot = (a, b) => sum(a.map((x, k) => x * b[k]));
 const matvec = (matrix, vector) => matrix.map((row) => dot(row, vector));
 const mean = (weights, vectors) => vectors[0].map((_, k) => sum(weights.map((w, i) => w * vectors[i][k])));
 
-// --- colours: cividis, from 0 (dark blue) to 1 (yellow), as in the figures ---
+// --- colours: from 0, the colour of paper, to 1, a deep violet, as in the figures ---
 
-const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const RAMP = ["#ffffff", "#dee2f3", "#bbc7f1", "#9ca8f6", "#8585fa", "#775df1", "#6739cb", "#502a8e", "#361e55"];
+const GRID = "#d9d9d9"; // between cells, which are light on a dark page, too
 const channels = (colour) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
 
-function cividis(weight) {
-  const place = clamp(Number.isFinite(weight) ? weight : 0, 0, 1) * (CIVIDIS.length - 1);
-  const k = Math.min(Math.floor(place), CIVIDIS.length - 2);
-  const [a, b] = [channels(CIVIDIS[k]), channels(CIVIDIS[k + 1])];
+function shade(weight) {
+  const place = clamp(Number.isFinite(weight) ? weight : 0, 0, 1) * (RAMP.length - 1);
+  const k = Math.min(Math.floor(place), RAMP.length - 2);
+  const [a, b] = [channels(RAMP[k]), channels(RAMP[k + 1])];
   return "#" + a.map((x, c) => Math.round(x + (b[c] - x) * (place - k)).toString(16).padStart(2, "0")).join("");
 }
 
@@ -62,7 +63,7 @@ function luminance([r, g, b]) {
   return 0.2126 * x + 0.7152 * y + 0.0722 * z;
 }
 
-const inkOn = (weight) => (luminance(channels(cividis(weight))) < 0.19 ? "#ffffff" : "#111111");
+const inkOn = (weight) => (luminance(channels(shade(weight))) < 0.19 ? "#ffffff" : "#111111");
 
 function isDark(element) { // the first painted background behind it decides, whatever the program is called
   for (let at = element; at; at = at.parentElement) {

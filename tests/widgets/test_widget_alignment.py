@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -12,6 +11,7 @@ from widget_page import Play, playing
 from seq2seq_edu import metrics
 from seq2seq_edu.data import Vocabulary
 from seq2seq_edu.decoding import Hypothesis, Translation
+from seq2seq_edu.plots.style import WEIGHTS as WEIGHT_COLOURS
 from seq2seq_edu.widgets import AlignmentExplorer
 
 TARGET, SOURCE = ["昨天", "她", "唱歌", "<eos>"], ["she", "sang", "yesterday", "<eos>"]
@@ -75,7 +75,7 @@ def test_every_cell_is_there_and_as_bright_as_its_weight(browser: Any, m: int, n
         for t, i, _, label in read:
             assert label == f"α(x{i} → y{t}) = {weights[t, i]:.2f}"
         colours = np.array([to_rgb(fill) for *_, fill, _ in read])
-        np.testing.assert_allclose(colours, mpl.colormaps["cividis"](weights.ravel())[:, :3], atol=0.07)
+        np.testing.assert_allclose(colours, WEIGHT_COLOURS(weights.ravel())[:, :3], atol=0.07)
         assert play.place().locator("[aria-hidden] text").count() == (m * n if m * n <= 200 else 0)
         play.place().get_by_role("button", name="next step").click()
         agrees(play)
