@@ -95,20 +95,11 @@ def test_the_winner_is_that_of_decoding_for_any_width_and_penalty(seed: int, end
                 assert (explorer.best[-1] == "<eos>") == expected.finished
 
 
-def test_a_tree_does_not_end_where_one_penalty_would_end_it() -> None:
-    sooner = 0
+def test_a_tree_goes_on_until_as_many_have_finished_as_the_beam_is_wide() -> None:
     for seed in (1, 2):
-        t = translator(seed, end=3.0)
-        explorer = of(t, "a b c")
-        src = torch.tensor([[*t.source_text.encode("a b c"), EOS]])[0]
+        explorer = of(translator(seed, end=3.0), "a b c")
         for explorer.width in WIDTHS:
-            last = explorer.branches[-1].step
-            assert len(explorer.finished) >= explorer.width or last == LIMIT
-            for penalty in (0.0, 1.0):
-                settings: dict[str, Any] = {"width": explorer.width, "length_penalty": penalty}
-                tree = decoding.tree(t.model, src, src != 0, max_length=LIMIT, **settings)
-                sooner += tree[-1].step < last
-    assert sooner > 2, "else this test sees nothing"
+            assert len(explorer.finished) >= explorer.width or explorer.branches[-1].step == LIMIT
 
 
 def test_a_model_is_left_in_the_mode_it_was_in() -> None:
@@ -197,7 +188,8 @@ def test_the_search_grows_step_by_step_and_back(browser: Any) -> None:
             play.place().get_by_role("button", name="prune").click()
             agrees(play)
         assert [kinds.count("waiting") for kinds in seen] == [4, 3, 2]
-        assert play.text().count("Step 3: 2 finished, and the search ends.") == 1
+        said = play.place().locator(".s2s-note").first.text_content()
+        assert said == "Step 3: 2 finished, and the search ends."
         following = play.place().get_by_role("button", name="expand")
         assert following.get_attribute("aria-disabled") == "true"
         following.click(force=True)
