@@ -15,6 +15,7 @@ import json
 import shutil
 import statistics
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,11 +111,17 @@ MEASURE = """async ([place, moves, count]) => {
 }"""
 
 
+@cache
+def names() -> dict[str, Any]:
+    """Return what SETUP defines, as in a notebook."""
+    defined: dict[str, Any] = {}
+    exec(SETUP, defined)
+    return defined
+
+
 def make(name: str) -> Any:
     """Return the widget of an example."""
-    names: dict[str, Any] = {}
-    exec(SETUP, names)  # as in a notebook
-    return eval(EXAMPLES[name].make, names)
+    return eval(EXAMPLES[name].make, names())
 
 
 def page(widget: Any) -> str:
@@ -123,7 +130,7 @@ def page(widget: Any) -> str:
 
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>bench</title>'
-        f"<style>{widgets.page_style()}</style><body>{widget.fallback()[0]}"
+        f"<style>{widgets.page_style()}</style><body>{widget.element()}"
         f"<script>{widgets.page_script()}</script></body></html>"
     )
 
