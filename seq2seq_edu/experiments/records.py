@@ -42,7 +42,23 @@ def read(folder: str | Path) -> list[Record]:
 
 
 def read_file(path: str | Path) -> Record:
-    """Read one file of ``results/``, a record or a table of speeds; ValueError if it is no JSON."""
+    """Read one file of ``results/``: the record of a training, or a table of speeds.
+
+    Parameters
+    ----------
+    path : path
+        A JSON file.
+
+    Returns
+    -------
+    record : dict
+        As it was written.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON.
+    """
     try:
         record: Record = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
