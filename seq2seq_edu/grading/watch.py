@@ -6,8 +6,11 @@ import os
 import select
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 LOOK = 0.05  # seconds between two looks at the memory
 
@@ -59,7 +62,7 @@ class Watch:
 
 
 def _tree(pid: int) -> Iterator[int]:
-    """Yield a process and all that come from it (on Linux)."""
+    """Yield a process and all that come from it (on Linux; psutil would read all there are)."""
     yield pid
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -71,18 +74,14 @@ def _tree(pid: int) -> Iterator[int]:
 
 def _resident(pid: int) -> int:
     """Return the bytes of memory of a process."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
+    with suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
 
 
 def _share(pid: int) -> int:
     """Return the bytes of memory of a process, its part of those it shares; slow, so asked second."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    with suppress(psutil.Error):
+        info = psutil.Process(pid).memory_full_info()
+        return int(getattr(info, "pss", info.rss))
     return _resident(pid)
