@@ -34,26 +34,14 @@ class Finding(NamedTuple):
 
 
 def check_python() -> Finding:
-    """Compare this Python with the oldest one that the package runs on.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if it is older than 3.10.
-    """
+    """Compare this Python with the oldest one that the package runs on."""
     found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
     ok = sys.version_info[:2] >= OLDEST_PYTHON
     return Finding("Python", ok, found, "" if ok else "make .venv again: `make setup PYTHON=python3.12`")
 
 
 def check_libraries() -> Finding:
-    """Look for every library that the package asks for, by name.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if one is not installed; `found` names it.
-    """
+    """Look for every library that the package asks for, by name."""
     try:
         asked = importlib.metadata.requires("seq2seq-edu") or []
     except importlib.metadata.PackageNotFoundError:
@@ -65,13 +53,7 @@ def check_libraries() -> Finding:
 
 
 def check_torch() -> Finding:
-    """Import PyTorch and compare it with the oldest release that the package runs on.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if it cannot be imported or is older than 2.6.
-    """
+    """Import PyTorch and compare it with the oldest release that the package runs on."""
     try:
         version = str(importlib.import_module("torch").__version__)
     except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
@@ -81,13 +63,7 @@ def check_torch() -> Finding:
 
 
 def check_device() -> Finding:
-    """Say where training would run, and whether an NVIDIA GPU lies idle.
-
-    Returns
-    -------
-    finding : Finding
-        Always ok: every chapter runs on a CPU. It has a cure if there is a driver that PyTorch cannot use.
-    """
+    """Say where training would run, and whether an NVIDIA GPU lies idle."""
     try:
         torch = importlib.import_module("torch")
     except (ImportError, OSError):
@@ -102,18 +78,7 @@ def check_device() -> Finding:
 
 
 def check_fonts(folder: Path | None = None) -> Finding:
-    """Load the shipped Chinese font and look for the characters that the figures use.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where the font lies; None takes the one of the package.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if there is no font, it does not load or a character is missing.
-    """
+    """Load the shipped Chinese font and look for the characters that the figures use."""
     files = sorted((folder or Path(__file__).parent / "fonts").glob("*.[ot]tf"))
     if not files:
         return Finding("fonts", False, "the Chinese font of the package is missing", REINSTALL)
@@ -128,18 +93,7 @@ def check_fonts(folder: Path | None = None) -> Finding:
 
 
 def check_data(data_dir: str | Path | None = None) -> Finding:
-    """Look for the corpora in the data folder and compare their hashes with the published ones.
-
-    Parameters
-    ----------
-    data_dir : path or None
-        As for :func:`seq2seq_edu.data.corpora.data_folder`.
-
-    Returns
-    -------
-    finding : Finding
-        Ok, with a note, if files are still to be downloaded; not ok if one is not the published file.
-    """
+    """Look for the corpora in the data folder and compare their hashes with the published ones."""
     try:
         corpora = importlib.import_module("seq2seq_edu.data.corpora")
     except ImportError as error:
@@ -159,18 +113,7 @@ def check_data(data_dir: str | Path | None = None) -> Finding:
 
 
 def check_output(folder: str | Path = ".") -> Finding:
-    """Try to write where runs are stored, leaving nothing behind.
-
-    Parameters
-    ----------
-    folder : path
-        Need not exist; its nearest existing parent is tried then.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if no file can be written there.
-    """
+    """Try to write where runs are stored, leaving nothing behind."""
     place = _existing(Path(folder))
     try:
         with tempfile.TemporaryFile(dir=place) as file:
@@ -182,18 +125,7 @@ def check_output(folder: str | Path = ".") -> Finding:
 
 
 def check_disk(folder: str | Path = ".") -> Finding:
-    """Measure the free space where runs are stored.
-
-    Parameters
-    ----------
-    folder : path
-        Need not exist; its nearest existing parent is measured then.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok below 1 GB.
-    """
+    """Measure the free space where runs are stored."""
     free = shutil.disk_usage(_existing(Path(folder))).free
     ok = free >= DISK_NEEDED
     cure = "" if ok else "free at least 1 GB, or choose a folder on another disk (`--out FOLDER`)"
@@ -201,13 +133,7 @@ def check_disk(folder: str | Path = ".") -> Finding:
 
 
 def check_jupyter() -> Finding:
-    """Look for JupyterLab, its kernel and its widgets.
-
-    Returns
-    -------
-    finding : Finding
-        Not ok if one of the three is not installed.
-    """
+    """Look for JupyterLab, its kernel and its widgets."""
     versions = {name: _version(name) for name in ("jupyterlab", "ipykernel", "ipywidgets")}
     ok = all(versions.values())
     found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
@@ -215,44 +141,14 @@ def check_jupyter() -> Finding:
 
 
 def examine(data_dir: str | Path | None = None, out: str | Path = ".") -> list[Finding]:
-    """Make all checks, in the order in which they would stop a reader.
-
-    Parameters
-    ----------
-    data_dir, out : path
-        The data folder (None: the usual one) and the folder for runs.
-
-    Returns
-    -------
-    findings : list of Finding
-        One per check, problems or not.
-    """
+    """Make all checks, in the order in which they would stop a reader."""
     installed = [check_python(), check_libraries(), check_torch(), check_device()]
     shown = [check_jupyter(), check_fonts()]
     return [*installed, *shown, check_data(data_dir), check_output(out), check_disk(out)]
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """Write the findings as a table, a cure under the line it belongs to, and a last line that counts.
-
-    Parameters
-    ----------
-    findings : sequence of Finding
-        As from :func:`examine`.
-
-    Returns
-    -------
-    text : str
-        `ok`, `note` (fine, with something worth knowing) or `PROBLEM` in front of each line.
-
-    Examples
-    --------
-    >>> print(report([Finding("tea", True, "hot"), Finding("cups", False, "none", "wash two")]))
-    ok       tea        hot
-    PROBLEM  cups       none
-                        -> wash two
-    1 problem: do what the arrow says, then ask again.
-    """
+    """Write the findings as a table, a cure under the line it belongs to, and a last line that counts."""
     lines = []
     for finding in findings:
         state = ("note" if finding.cure else "ok") if finding.ok else "PROBLEM"
@@ -267,18 +163,7 @@ def report(findings: Sequence[Finding]) -> str:
 
 
 def main(data_dir: str | Path | None = None, out: str | Path = ".") -> int:
-    """Print the report.
-
-    Parameters
-    ----------
-    data_dir, out : path
-        As for :func:`examine`.
-
-    Returns
-    -------
-    status : int
-        0 if there is no problem, else 1.
-    """
+    """Print the report."""
     findings = examine(data_dir, out)
     print(report(findings))
     return 0 if all(finding.ok for finding in findings) else 1

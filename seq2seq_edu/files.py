@@ -8,20 +8,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, then one rename.
-
-    Parameters
-    ----------
-    path : Path
-        Where to; its folder is made if needed.
-    data : bytes
-        The whole content.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; what was at ``path`` before is still there.
-    """
+    """Write a file whole or not at all: a temporary file beside it, then one rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

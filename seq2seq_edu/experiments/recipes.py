@@ -83,27 +83,20 @@ def prepare(
 
     Parameters
     ----------
-    name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "grammar-long", "reversal"}
-        The first three are real text, the others are generated (always the same examples).
+    name : str
+        One of ``DATA``: three of real text, the others generated (always the same examples).
     config : str
         Name of a configuration; "small" and "toy" have half as many subwords.
     subwords : int, optional
-        How many pieces real text is cut into, instead of the number that is usual for these data; 0 takes
-        whole lower-cased words seen at least twice, as older systems did (Chinese: characters).
+        Into how many pieces real text is cut; 0 takes whole lower-cased words seen at least twice, as older
+        systems did (Chinese: characters).
     data_dir : path, optional
         Where the real text is; see :func:`seq2seq_edu.data.corpora.data_folder`.
 
     Returns
     -------
     data : Prepared
-        Ready to train on.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or a file is not what it should be.
-    OSError
-        If a file is missing and cannot be downloaded.
+        ValueError if the name is unknown or a file is not what it should be; OSError if one cannot be had.
     """
     if name not in DATA:
         raise ValueError(f"data must be one of {', '.join(DATA)}; got {name!r}")
@@ -188,12 +181,7 @@ def configure(
     Returns
     -------
     model_config, train_config : ModelConfig or TransformerConfig, and TrainConfig
-        Frozen settings.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown for these data, or a change fits neither the model nor the training.
+        ValueError if a name is unknown for these data, or a change fits neither.
     """
     if config not in CONFIGS[data.name]:
         raise ValueError(

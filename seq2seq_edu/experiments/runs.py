@@ -140,22 +140,9 @@ def _finish(
     out: Path, data: recipes.Prepared, train_config: TrainConfig, state: TrainState, entries: list[Entry]
 ) -> dict[str, Any]:
     """Score the best model of a finished training; write and return the record."""
-    best = load_checkpoint(out)
-    model, about, progress = best.model.to(pick_device(train_config.device)), best.about, state.progress
-    metrics, lengths, _ = scoring.evaluate(model, data)
-    subwords = {} if about["subwords"] is None else {"subwords": about["subwords"]}
-    record = scoring.record(
-        data,
-        model,
-        train_config,
-        config=about["config"],
-        changes=about["changes"] | subwords,
-        trained_at=about["commit"],
-        seconds=progress["seconds"],
-        cpu_seconds=progress["cpu_seconds"],
-        metrics=metrics,
-        lengths=lengths,
-    )
+    best, progress = load_checkpoint(out), state.progress
+    best.model.to(pick_device(train_config.device))
+    record = scoring.record(best, data, train_config, progress)
     curve = [[entry["step"], round(entry["validation"], 4)] for entry in entries if "validation" in entry]
     record["validation_curve"] = curve
     if "seconds_to_best" in progress:  # from the start of the process, imports and data included

@@ -20,7 +20,7 @@ from seq2seq_edu.decoding import Translation, Translator
 from seq2seq_edu.experiments.recipes import LONGEST, Prepared
 from seq2seq_edu.metrics import bleu, bleu_interval, by_length, corpus_alignment, exact_match, words
 from seq2seq_edu.models import EncoderDecoder
-from seq2seq_edu.training import TrainConfig, validate
+from seq2seq_edu.training import Checkpoint, TrainConfig, validate
 
 EDGES = {  # of the source lengths that are scored apart; those of other data stand in _lengths
     "multi30k": (8, 11, 14, 17, 21),
@@ -108,25 +108,18 @@ def _alignment(translations: Sequence[Translation], gold: Sequence[Example]) -> 
 
 
 def record(
-    data: Prepared,
-    model: EncoderDecoder,
-    train: TrainConfig,
-    *,
-    config: str,
-    changes: Mapping[str, Any],
-    trained_at: str | None,
-    seconds: float,
-    cpu_seconds: float,
-    metrics: dict[str, Any],
-    lengths: list[dict[str, Any]],
+    best: Checkpoint, data: Prepared, train: TrainConfig, progress: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Put one run into plain data, for ``record.json`` and ``results/``."""
+    """Score a trained model; put what it is, what it took and how it did into data for ``results/``."""
+    model, about = best.model, best.about
+    metrics, lengths, _ = evaluate(model, data)
+    subwords = {} if about["subwords"] is None else {"subwords": about["subwords"]}
     return {
         "task": data.name,
         "model": model.kind,
         "attention": model.config.attention,
-        "config": config,
-        "changes": dict(changes),
+        "config": about["config"],
+        "changes": about["changes"] | subwords,
         "seed": train.seed,
         "device": machine(next(model.parameters()).device) | {"precision": train.precision},
         "versions": {
@@ -135,13 +128,13 @@ def record(
             "torch": torch.__version__,
             "sacrebleu": sacrebleu.__version__,
         },
-        "commit": trained_at,
+        "commit": about["commit"],
         "scored_at": commit(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_pairs": len(data.train),
         "validation_pairs": len(data.validation),
-        "seconds": round(seconds, 1),
-        "cpu_seconds": round(cpu_seconds, 1),
+        "seconds": round(progress["seconds"], 1),
+        "cpu_seconds": round(progress["cpu_seconds"], 1),
         "metrics": metrics,
         "by_length": lengths,
         "model_config": dataclasses.asdict(model.config),
@@ -165,14 +158,9 @@ def processor() -> str:
 def commit() -> str | None:
     """Name the commit of this checkout, "-dirty" if a file is changed, as it was when first asked."""
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            cwd=Path(__file__).parent,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        place = Path(__file__).parent
+        done = subprocess.run(words, capture_output=True, cwd=place, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None

@@ -16,7 +16,7 @@ from seq2seq_edu.experiments import recipes, scoring
 from seq2seq_edu.experiments.recipes import Prepared
 from seq2seq_edu.metrics import bleu, exact_match
 from seq2seq_edu.models import ATTENTIONS, ModelConfig, Seq2Seq, Transformer
-from seq2seq_edu.training import TrainConfig, train
+from seq2seq_edu.training import Checkpoint, TrainConfig, train
 
 SIZES = {"d_e": 11, "d_h": 22, "d_s": 13, "d_a": 7, "d_r": 5, "dropout": 0.0}
 
@@ -286,12 +286,11 @@ def test_maps_are_graded_where_the_answer_is_right(small: None) -> None:
 def test_a_record_is_plain_data_and_says_all(small: None) -> None:
     data = recipes.prepare("reversal")
     model = trained(data)
-    record = scoring.record(
-        data, model, TrainConfig(seed=5, device="cpu"), config="default",
-        changes={"dropout": 0.0}, trained_at="abc",
-        seconds=1.23, cpu_seconds=2.34, metrics={"bleu": 1}, lengths=[],
-    )  # fmt: skip
-    assert json.loads(json.dumps(record)) == record
+    about = {"config": "default", "changes": {"dropout": 0.0}, "subwords": None, "commit": "abc"}
+    best = Checkpoint(model, data.source_text, data.target_text, about)
+    progress = {"seconds": 1.23, "cpu_seconds": 2.34}
+    found = scoring.record(best, data, TrainConfig(seed=5, device="cpu"), progress)
+    record = json.loads(json.dumps(found))
     expected = {"task": "reversal", "attention": "additive", "config": "default", "seed": 5, "seconds": 1.2}
     expected |= {"model": "seq2seq", "changes": {"dropout": 0.0}, "commit": "abc"}
     assert expected.items() <= record.items()
