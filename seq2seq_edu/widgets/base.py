@@ -26,7 +26,7 @@ from seq2seq_edu.words import catalogue
 
 FOLDER = Path(__file__).parent
 EXPORT = "export default "  # the last statement of each module
-WIDGETS: dict[str, type[Widget]] = {}  # by the name of their module
+WIDGETS = sorted(path.stem for path in FOLDER.glob("*.js") if path.stem not in ("kit", "mount"))
 CHINESE = catalogue("widgets")
 SLACK = 1e-3  # how far from 1 a row of weights may add up
 PAGE = jinja2.Environment(autoescape=True).from_string(
@@ -122,11 +122,10 @@ class Widget(anywidget.AnyWidget):
     problem = traitlets.Unicode("").tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Put the kit before the module of the widget, and note the widget for pages without a kernel."""
+        """Put the kit before the module of the widget."""
         super().__init_subclass__(**kwargs)
         if "_module" in vars(cls):  # anywidget makes a subclass of its own for every widget
             cls._esm = with_chinese(f"{source('kit.js')}\n{source(f'{cls._module}.js')}")
-            WIDGETS[cls._module] = cls
 
     def __init__(self, **state: Any) -> None:
         own = self.own_traits()
