@@ -11,7 +11,7 @@
     }
   };
   addEventListener("load", () => {
-    addEventListener("resize", reach);
+    addEventListener("resize", () => { reach(); setTimeout(reach, 200); }); // widgets are drawn anew
     addEventListener("toggle", reach, true); // an answer is opened
     (window.MathJax?.startup?.promise ?? Promise.resolve()).then(() => {
       reach();
