@@ -238,7 +238,7 @@ class WeightsWidget(Widget):
 def page_script() -> str:
     """Return one script, no module, that brings all widgets of a page to life; nothing is fetched."""
     parts = [source("kit.js"), "const registry = {};"]
-    for name in sorted({path.stem for path in FOLDER.glob("*.js")} - {"kit", "mount"}):
+    for name in WIDGETS:
         text = source(f"{name}.js")
         if text.count(EXPORT) != 1:
             raise ValueError(f"{name}.js should hold {EXPORT.strip()!r} once, at its end")
