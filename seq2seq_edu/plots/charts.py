@@ -102,7 +102,7 @@ def length_curve(
     ----------
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, figure 2. Taught in: why_attention.
     """
-    names = [str(length) for length in lengths]  # a name may take two lines: "0–7\n(172)"
+    names = [x if isinstance(x, str) else number(x, ".4g") for x in lengths]  # a name may take two lines
     numbers = not any(isinstance(length, str) for length in lengths)
     ax = panels(size=size) if ax is None else ax
     places = np.asarray(lengths, dtype=float) if numbers else np.arange(len(names))
