@@ -90,7 +90,7 @@ def try_tests(folder: str, tests: list[str]) -> None:
         outcomes = Outcomes()
         config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-o", "addopts="]
         chosen = [str(ROOT / "tests" / test) for test in tests]
-        pytest.main([*config, "-p", "no:cacheprovider", "-q", "--tb=short", *chosen], plugins=[outcomes])
+        pytest.main([*config, "-p", "no:cacheprovider", "-q", "--tb=line", *chosen], plugins=[outcomes])
         Path(folder, "outcomes.json").write_text(json.dumps(outcomes.found), encoding="utf-8")
 
 
