@@ -1,6 +1,6 @@
 """Choose what to say in the small English-Chinese grammar: only what a person could say.
 
-The restrictions are the rows of `grammar_lexicon.VERBS`; here they are obeyed. No noun and no verb comes
+The restrictions are the verbs of `lexicon.txt`; here they are obeyed. No noun and no verb comes
 twice in a sentence, so "the letter that I wrote" is never itself being written.
 """
 

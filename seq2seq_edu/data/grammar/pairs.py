@@ -1,6 +1,6 @@
 """A small English-Chinese grammar: real reorderings, natural sentences, exact gold alignments.
 
-A sentence is made in two steps. `grammar_meaning` chooses what to say: who does what to what, when and where.
+A sentence is made in two steps. `meaning` chooses what to say: who does what to what, when and where.
 This file says it in both languages. Each phrase has one short function, which returns its English words and
 its Chinese words, and every Chinese word knows the English words that it translates; so the two orders may
 differ freely and the links are exact. Chinese differs from English in these ways:
@@ -71,7 +71,7 @@ def translate(sentence: Sentence) -> Example:
 
     Examples
     --------
-    >>> from seq2seq_edu import grammar_lexicon as words
+    >>> from seq2seq_edu.data.grammar import lexicon as words
     >>> _, letter = words.THINGS[:2]
     >>> read = next(verb for verb in words.VERBS if verb.base == "read" and letter in verb.objects)
     >>> we, two_letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(letter, words.TWO)
