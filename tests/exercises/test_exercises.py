@@ -8,6 +8,7 @@ import json
 import re
 import runpy
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,14 +54,6 @@ def chapter(slug: str) -> Chapter:
 def wrong(slug: str) -> list[Wrong]:
     """Return the wrong answers of a chapter."""
     return [Wrong(*listed) for listed in runpy.run_path(str(SOLUTIONS / "wrong" / f"{slug}.py"))["WRONG"]]
-
-
-QUESTIONS = [pytest.param(slug, id, id=id) for slug in SLUGS for id in chapter(slug).questions]
-WRONG = [
-    pytest.param(slug, k, id=f"{item.question}-{item.name}".replace(" ", "-"))
-    for slug in SLUGS
-    for k, item in enumerate(wrong(slug))
-]
 
 
 def run_cells(path: Path, edition: str = "0") -> dict[str, Any]:
@@ -202,28 +195,29 @@ def test_given_cells_hold_the_constants_of_the_book(slug: str) -> None:
     assert not [name for name, times in names.items() if times > 1], "one name in two questions"
 
 
-@pytest.mark.parametrize(("slug", "id"), QUESTIONS)
-def test_a_question_is_whole(slug: str, id: str) -> None:
-    question = chapter(slug).questions[id]
-    assert id.split(".")[0] == str(int(slug[:2]))
-    assert any(not check.hidden for check in question.checks)
-    assert len(question.hints) >= 2 and len({check.name for check in question.checks}) == len(question.checks)
-    assert all(check.hint.strip() for check in question.checks)
-    if question.kind == "predict":
-        assert question.constants is not None, "a prediction without constants is the same in every class"
-    assert sum(item.question == id for item in wrong(slug)) >= 3
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_question_is_whole(slug: str) -> None:
+    for id, question in chapter(slug).questions.items():
+        assert id.split(".")[0] == str(int(slug[:2]))
+        assert any(not check.hidden for check in question.checks), id
+        assert len(question.hints) >= 2, id
+        assert len({check.name for check in question.checks}) == len(question.checks), id
+        assert all(check.hint.strip() for check in question.checks), id
+        if question.kind == "predict":
+            assert question.constants, f"{id}: a prediction without constants is the same in every class"
+        assert sum(item.question == id for item in wrong(slug)) >= 3, id
 
 
 # Right, unanswered and wrong answers
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("slug", "id"), QUESTIONS)
-def test_the_solution_earns_all(slug: str, id: str, seed: str) -> None:
-    question = chapter(slug).questions[id]
-    names = solved(slug, seed if question.constants else "0")
-    outcomes = list(run(question, local(names), seed, chapter(slug).given(id, seed)))
-    assert earned(outcomes) == question.points, first_message(outcomes)
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_solution_earns_all(slug: str, seed: str) -> None:
+    for id, question in chapter(slug).questions.items():
+        names = solved(slug, seed if question.constants else "0")
+        outcomes = list(run(question, local(names), seed, chapter(slug).given(id, seed)))
+        assert earned(outcomes) == question.points, f"{id}: {first_message(outcomes)}"
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -235,50 +229,50 @@ def test_the_stub_earns_nothing_and_says_so(slug: str) -> None:
         assert first_message(outcomes) == "not answered yet", question.id
 
 
-FAILED: set[tuple[str, str]] = set()
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_wrong_answer_earns_its_points_and_meets_its_hint_and_every_check_fails_once(slug: str) -> None:
+    questions, failed, amiss = chapter(slug).questions, set(), []
+    for item in wrong(slug):
+        question = questions[item.question]
+        with answered(slug, item) as names:
+            outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
+        failed |= {(question.id, outcome.check.name) for outcome in outcomes if not outcome.passed}
+        said = first_message(outcomes)
+        if not earned(outcomes) == item.points < question.points or item.words not in said:
+            amiss.append(f"{item.question} {item.name}: {earned(outcomes)} points, {said!r}")
+    assert not amiss, "\n".join(amiss)
+    assert {(q.id, check.name) for q in questions.values() for check in q.checks} - failed == set()
 
 
-@pytest.mark.parametrize(("slug", "k"), WRONG)
-def test_a_wrong_answer_earns_its_points_and_meets_its_hint(slug: str, k: int) -> None:
-    item = wrong(slug)[k]
-    question = chapter(slug).questions[item.question]
-    names = with_answer(slug, item)
-    outcomes = list(run(question, local(names), given=chapter(slug).given(question.id)))
-    FAILED.update((question.id, outcome.check.name) for outcome in outcomes if not outcome.passed)
-    assert earned(outcomes) == item.points < question.points, first_message(outcomes)
-    assert item.words in first_message(outcomes)
-
-
-def with_answer(slug: str, item: Wrong) -> dict[str, Any]:
-    """Return the names of the solution notebook with a wrong answer run after it."""
-    names = run_cells(SOLUTIONS / f"{slug}.ipynb")
-    exec(compile(item.code, f"<{item.name}>", "exec"), names)
-    return names
-
-
-def test_every_check_fails_for_a_wrong_answer(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("-k") or len(FAILED) == 0:
-        pytest.skip("only some wrong answers were run")
-    questions = [question for slug in SLUGS for question in chapter(slug).questions.values()]
-    assert {(q.id, check.name) for q in questions for check in q.checks} - FAILED == set()
+@contextlib.contextmanager
+def answered(slug: str, *items: Wrong) -> Iterator[dict[str, Any]]:
+    """Give the names of the solution notebook with wrong answers run after it; then all is as before."""
+    names = solved(slug)
+    kept = dict(names)
+    try:
+        for item in items:
+            exec(compile(item.code, f"<{item.name}>", "exec"), names)
+        yield names
+    finally:
+        names.clear()
+        names.update(kept)
 
 
 # Editions for a class
 
 
 DREW = [(slug, q.id) for slug in SLUGS for q in chapter(slug).questions.values() if q.constants]
-CONSTANTS = [pytest.param(slug, id, id=id) for slug, id in DREW]
 
 
-@pytest.mark.parametrize(("slug", "id"), CONSTANTS)
-def test_editions_differ_in_what_is_accepted(slug: str, id: str) -> None:
-    question = chapter(slug).questions[id]
+def test_editions_differ_in_what_is_accepted() -> None:
     seeds = [str(k) for k in range(8)]
-    assert len({repr(chapter(slug).given(id, seed)) for seed in seeds}) >= 3
-    if question.kind == "predict":
-        theirs = [chapter(slug).given(id, seed) for seed in seeds[1:]]
-        sums = [earned(list(run(question, local(solved(slug)), given=given))) for given in theirs]
-        assert min(sums) < question.points, "one answer fits every class"
+    for slug, id in DREW:
+        question = chapter(slug).questions[id]
+        assert len({repr(chapter(slug).given(id, seed)) for seed in seeds}) >= 3, id
+        if question.kind == "predict":
+            theirs = [chapter(slug).given(id, seed) for seed in seeds[1:]]
+            sums = [earned(run(question, local(solved(slug)), given=given)) for given in theirs]
+            assert min(sums) < question.points, f"{id}: one answer fits every class"
 
 
 def test_an_edition_for_a_class_carries_its_constants_and_not_its_text(tmp_path: Path) -> None:

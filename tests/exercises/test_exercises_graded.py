@@ -5,12 +5,14 @@ And the visible checks say the same in the reader's kernel and behind the walls.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_exercises import EXERCISES, SLUGS, SOLUTIONS, chapter, run_cells, wrong
+from test_exercises import EXERCISES, SLUGS, SOLUTIONS, answered, chapter, wrong
 
 from seq2seq_edu.grading import judge, sandbox
 from seq2seq_edu.grading.questions import earned, local, run
@@ -29,42 +31,65 @@ def walls() -> sandbox.Sandbox:
         pytest.skip(f"no sandbox here: {' '.join(str(error).split())}")
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_the_solution_earns_all(slug: str, walls: sandbox.Sandbox) -> None:
-    result = judge.grade(SOLUTIONS / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
-    missed = [one.message for some in result.outcomes.values() for one in some if not one.passed]
-    assert (result.status, missed, result.cells) == ("graded", [], [])
-    assert result.points == result.total == sum(q.points for q in chapter(slug).questions.values())
+def results(folder: Path, walls: sandbox.Sandbox) -> dict[str, judge.Result]:
+    """Grade the notebook of every chapter in a folder, two at a time."""
+
+    def grade(slug: str) -> judge.Result:
+        return judge.grade(folder / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(SLUGS, pool.map(grade, SLUGS), strict=True))
+
+
+def test_solutions_earn_all(walls: sandbox.Sandbox) -> None:
+    for slug, result in results(SOLUTIONS, walls).items():
+        missed = [one.message for some in result.outcomes.values() for one in some if not one.passed]
+        assert (result.status, missed, result.cells) == ("graded", [], []), slug
+        assert result.points == result.total == sum(q.points for q in chapter(slug).questions.values())
+
+
+def test_stubs_earn_nothing_and_say_so(walls: sandbox.Sandbox) -> None:
+    for slug, result in results(EXERCISES, walls).items():
+        assert (result.status, result.points, result.cells) == ("graded", 0, []), slug
+        assert {one.message for some in result.outcomes.values() for one in some} == {"not answered yet"}
+
+
+SWITCH = """
+_kept, _wrong = {}, WRONG
+def answer_wrongly(k):
+    for name in {*globals()} - {*_kept}:
+        del globals()[name]
+    globals().update(_kept)
+    for code in _wrong[k]:
+        exec(code, globals())
+_kept.update(globals())
+"""
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_the_stub_earns_nothing_and_says_so(slug: str, walls: sandbox.Sandbox) -> None:
-    result = judge.grade(EXERCISES / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
-    assert (result.status, result.points, result.cells) == ("graded", 0, [])
-    assert {one.message for some in result.outcomes.values() for one in some} == {"not answered yet"}
-
-
-ROUNDS = [(slug, k) for slug in SLUGS for k in range(max(Counter(w.question for w in wrong(slug)).values()))]
-
-
-@pytest.mark.parametrize(("slug", "k"), [pytest.param(*one, id=f"{one[0]}-{one[1]}") for one in ROUNDS])
-def test_wrong_answers_earn_the_same_on_both_sides(
-    slug: str, k: int, walls: sandbox.Sandbox, tmp_path: Path
-) -> None:
-    """The k-th wrong answer to every question of a chapter, in one notebook."""
-    asked = {item.question: [w for w in wrong(slug) if w.question == item.question] for item in wrong(slug)}
-    items = [listed[k] for listed in asked.values() if k < len(listed)]
+def test_wrong_answers_earn_the_same_on_both_sides(slug: str, walls: sandbox.Sandbox, tmp_path: Path) -> None:
+    """Round k has the k-th wrong answer to every question; one notebook behind the walls goes through all."""
+    asked = [[item for item in wrong(slug) if item.question == id] for id in chapter(slug).questions]
+    rounds = [[item for item in some if item] for some in itertools.zip_longest(*asked)]
+    codes = [[item.code for item in items] for items in rounds]
     notebook = json.loads((SOLUTIONS / f"{slug}.ipynb").read_text(encoding="utf-8"))
-    blank = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    notebook["cells"] += [{**blank, "id": f"wrong-{n}", "source": item.code} for n, item in enumerate(items)]
+    notebook["cells"].append({"cell_type": "code", "source": SWITCH.replace("WRONG", repr(codes))})
     path = tmp_path / f"{slug}.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
-    result = judge.grade(path, chapter(slug), walls, seed="0", limits=PATIENT)
-    names = run_cells(path)
-    for item in items:
-        question = chapter(slug).questions[item.question]
-        here = list(run(question, local(names), given=chapter(slug).given(question.id)))
-        there = result.outcomes[question.id]
-        assert earned(there) == earned(here) == item.points, item.name
-        seen = [(one.kind, one.message) for one in here if not one.check.hidden]
-        assert [(one.kind, one.message) for one in there if not one.check.hidden] == seen, item.name
+    given = {id: chapter(slug).given(id) for id in chapter(slug).questions}
+    session = judge._Session(walls, chapter(slug), given, PATIENT, time.monotonic() + PATIENT.submission)
+    session.open(path)
+    try:
+        for k, items in enumerate(rounds):
+            switched = {"do": "call", "name": "answer_wrongly", "args": (k,), "kwargs": {}}
+            assert session.ask(switched) == {"value": None}
+            with answered(slug, *items) as names:
+                for item in items:
+                    question = chapter(slug).questions[item.question]
+                    here = list(run(question, local(names), given=given[question.id]))
+                    there = list(run(question, session.ask, given=given[question.id]))
+                    assert earned(there) == earned(here) == item.points, item.name
+                    seen = [(one.kind, one.message) for one in here if not one.check.hidden]
+                    assert [(one.kind, one.message) for one in there if not one.check.hidden] == seen
+    finally:
+        session.stop()
