@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from seq2seq_edu.experiments import records
+from seq2seq_edu.experiments import recipes, records
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
@@ -44,7 +44,7 @@ def table(groups: Iterable[records.Group], title: str) -> str:
             g.runs[0]["parameters"] / 1e6,
             records.spread([records.minutes(run) for run in g.runs], 0),
         )
-        lines.append(f"| {records.titles()[g.name]} | {greedy} | {beam} | {size:.1f} | {time} | {g.count} |")
+        lines.append(f"| {recipes.titles()[g.name]} | {greedy} | {beam} | {size:.1f} | {time} | {g.count} |")
     return "\n".join(lines)
 
 

@@ -223,6 +223,11 @@ def _changed(model: Any, train: TrainConfig, changes: dict[str, Any]) -> tuple[A
     return parts[0], parts[1]
 
 
+def titles() -> dict[str, str]:
+    """Return the models as tables name them."""
+    return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
+
+
 def build(config: ModelConfig | TransformerConfig, seed: int) -> EncoderDecoder:
     """Make a model whose first parameters depend on the seed alone.
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq_edu.models import ATTENTIONS
-
 Record = dict[str, Any]
 ENOUGH = 3  # seeds to judge by
 
@@ -27,12 +25,7 @@ def read(folder: str | Path) -> list[Record]:
     Returns
     -------
     records : list of dict
-        In the order of the file names.
-
-    Raises
-    ------
-    ValueError
-        If the folder is missing or a file in it is no JSON.
+        In the order of the file names; ValueError if the folder is missing or a file in it is no JSON.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -52,12 +45,7 @@ def read_file(path: str | Path) -> Record:
     Returns
     -------
     record : dict
-        As it was written.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON.
+        As it was written; ValueError if it is no JSON.
     """
     try:
         record: Record = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -76,11 +64,6 @@ def name_of(record: Record) -> str:
     return str(record["attention"] if record["model"] == "seq2seq" else record["model"])
 
 
-def titles() -> dict[str, str]:
-    """Return the models as tables name them."""
-    return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
-
-
 def choose(
     records: Iterable[Record],
     *,
@@ -92,25 +75,9 @@ def choose(
 ) -> list[Record]:
     """Choose the records of some runs; what is left out means the full-size model as its recipe makes it.
 
-    Parameters
-    ----------
-    records : iterable of dict
-        From :func:`read`.
-    task : str
-        Name of the data.
-    model : str, optional
-        "none", "additive", ... or "transformer"; all of them if left out.
-    config : str, optional
-        Name of the configuration; "transformer" for a Transformer and "default" for others if left out.
-    changes : mapping, optional
-        The single settings that differ from the configuration; none if left out.
-    precision : {"fp32", "bf16"}, optional
-        Either if left out.
-
-    Returns
-    -------
-    chosen : list of dict
-        The model without attention first, then by size; of each model by seed.
+    ``model`` is "none", "additive", ... or "transformer", and all of them if left out; ``config`` the one of
+    full size, ``changes`` none, ``precision`` either. First comes the model without attention, then by size;
+    of each model by seed.
 
     Examples
     --------
@@ -187,11 +154,6 @@ def minutes(record: Record) -> float:
     -------
     minutes : float
         On processors of all threads together.
-
-    Examples
-    --------
-    >>> minutes({"device": {"type": "cpu"}, "seconds": 100.0, "cpu_seconds": 180.0})
-    3.0
     """
     return float(record["cpu_seconds" if record["device"]["type"] == "cpu" else "seconds"]) / 60
 
@@ -207,12 +169,7 @@ def where(record: Record) -> str:
     Returns
     -------
     text : str
-        Device, threads of a processor, precision.
-
-    Examples
-    --------
-    >>> where({"device": {"type": "cpu", "name": "AMD EPYC", "threads": 2, "precision": "fp32"}})
-    'cpu, 2 threads, fp32'
+        Device, threads of a processor, precision: "cpu, 2 threads, fp32".
     """
     device = record["device"]
     if device["type"] != "cpu":
@@ -252,11 +209,7 @@ class Group:
         return {run["metrics"][name]["signature"] for run in self.runs if name in run["metrics"]}
 
     def lengths(self) -> list[Record]:
-        """Return BLEU by source length: mean over the seeds, and the widest of their intervals.
-
-        Each length has ``name`` such as "8–10" or "21+", ``count``, ``bleu``, ``low`` and ``high``.
-        ValueError if the runs were scored over different lengths.
-        """
+        """Return BLEU by source length ("8–10", "21+"): mean over the seeds, widest of their intervals."""
         first = self.runs[0]
         if any([by_length(run, k) != by_length(first, k) for run in self.runs for k in ("low", "count")]):
             raise ValueError(f"runs of {self.task}, {self.name} were scored over different lengths")
@@ -290,12 +243,6 @@ def group(records: Iterable[Record]) -> list[Group]:
     -------
     groups : list of Group
         Each with at least one run.
-
-    Examples
-    --------
-    >>> same = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "changes": {}}
-    >>> [(g.name, g.seeds) for g in group([same | {"seed": 1}, same | {"seed": 0}])]
-    [('dot', [0, 1])]
     """
     kinds = defaultdict(list)
     for record in records:

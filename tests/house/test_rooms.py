@@ -19,6 +19,7 @@ WITHOUT_TORCH = (
     "grading",
     "data.grammar",
     "data.corpora",
+    "experiments.records",
 )
 
 

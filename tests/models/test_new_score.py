@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seq2seq_edu import cli
 from seq2seq_edu.bench.machine import decoder_step_cost
-from seq2seq_edu.experiments import recipes, records
+from seq2seq_edu.experiments import recipes
 from seq2seq_edu.models import ATTENTIONS, Attention, Cost, ModelConfig, Seq2Seq
 from seq2seq_edu.widgets import CostExplorer
 
@@ -42,7 +42,7 @@ def test_one_class_is_all_that_a_new_score_needs(cosine: type[Attention]) -> Non
     model = Seq2Seq(config)
     assert isinstance(model.decoder.attention, cosine) and not model.decoder.previous
 
-    assert records.titles()["cosine"] == "GRU, cosine attention"
+    assert recipes.titles()["cosine"] == "GRU, cosine attention"
 
     src = torch.tensor([[4, 5, 6, 2]] * 3)
     memory, state = model.encode(src, src > 0)
