@@ -22,11 +22,7 @@ Way = Callable[[Sequence[Sequence[int]]], list[list[int]]]  # source ids with eo
 
 
 def force_length(logits: Tensor, left: Tensor) -> Tensor:
-    """Put eos on top of the rows (B, V) with at most one token left to write, at the bottom of the others.
-
-    >>> force_length(torch.zeros(2, 5), torch.tensor([1, 2])).argmax(dim=1).tolist()
-    [2, 3]
-    """
+    """Put eos on top of the rows (B, V) with at most one token left to write, at the bottom of the others."""
     logits[:, [PAD, BOS]] = -1e4
     logits[:, EOS] = torch.where(left <= 1, 1e4, -1e4).to(logits.dtype)
     return logits

@@ -123,17 +123,7 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
 
 
 def training_flops(config: ModelConfig, lengths: Sequence[tuple[int, int]]) -> int:
-    """Count what one training step must multiply: keys once, real positions only, backward twice forward.
-
-    Every path of ``bench`` is counted with this number, as in "model FLOPs utilization" (Chowdhery et al.
-    2022, arXiv:2204.02311): work at padding, or repeated at each step, is no work done. ``lengths`` are the
-    real tokens (n, m) of each pair, bos or eos included. By hand, with widths of 1 and a vocabulary of 5:
-    encoder 2 · (3 + 3), W_s 1, keys 2, then a decoder step of 29 (see :func:`decoder_step_cost`).
-
-    >>> tiny = ModelConfig(5, 5, d_e=1, d_h=1, d_s=1, d_a=1, readout="wide", bidirectional=False)
-    >>> training_flops(tiny, [(2, 1)]) == 3 * 2 * (12 + 1 + 2 + 29)
-    True
-    """
+    """Count what one training step must multiply: keys once, real positions only, backward twice forward."""
     c = config
     look = _look(c)
     directions = 2 if c.bidirectional else 1

@@ -152,10 +152,7 @@ def loss_pytorch(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0
 
 
 def loss_d2l(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-    """Return the same loss the way of Dive into Deep Learning: keys at each step, one output projection.
-
-    Every position of the padded batch gets a loss, and a mask takes those of padding out again.
-    """
+    """Return the same loss the way of Dive into Deep Learning: keys at each step, one output projection."""
     encoder_states, state = read_source(model, batch.src, batch.src_mask)
     outputs = []
     for y_prev in batch.tgt_in.unbind(dim=1):

@@ -65,10 +65,7 @@ def random_batches(pairs: list[IdPair]) -> list[Batch]:
 
 
 def bucket_batches(pairs: list[IdPair], count: int) -> list[Batch]:
-    """Cut pairs into length buckets, as training does, with as many tokens a batch as 32 random pairs have.
-
-    The ``count`` batches spread evenly over all lengths, so that long and short sentences keep their shares.
-    """
+    """Cut pairs into length buckets as training does, with as many tokens a batch as 32 random pairs have."""
     tokens = round(BATCH * statistics.mean(len(target) + 1 for _, target in pairs))
     index = sorted(length_buckets(pairs, tokens, (0,)), key=lambda i: max(len(pairs[k][1]) for k in i))
     count = min(count, len(index))
@@ -84,11 +81,7 @@ def run(
     widths: dict[str, Any] | None = None,
     sentences: int = 4 * BATCH,
 ) -> dict[str, Any]:
-    """Check that all ways give the same, then let each take its turn once a round; return the table.
-
-    ``shape`` is a key of ``SHAPES``: sizes and reference (tests take tiny ``widths``); ``sentences`` are what
-    a way sees in one turn of training, in batches of 32, and as many at most are decoded.
-    """
+    """Check that all ways give the same, then let each take its turn once a round; return the table."""
     config, chosen = model_config(shape, widths), SHAPES[shape]
     torch.manual_seed(0)
     model = Seq2Seq(config).to(device)

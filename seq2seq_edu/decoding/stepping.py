@@ -58,15 +58,7 @@ def steps(model: EncoderDecoder, memory: Memory, state: Tensor, max_length: int)
 
 
 def next_log_probs(logits: Tensor) -> Tensor:
-    r"""Return the natural log-probabilities of the next token; pad and bos, which are no text, have none.
-
-    .. math:: \log p(y_t \mid y_{<t}, x) = \mathrm{logits}_y - \log \sum_{y'} \exp(\mathrm{logits}_{y'})
-
-    What pad and bos had is not handed out to the others.
-
-    >>> next_log_probs(torch.zeros(1, 5)).exp().round(decimals=1).tolist()
-    [[0.0, 0.0, 0.20000000298023224, 0.20000000298023224, 0.20000000298023224]]
-    """
+    """Return the natural log-probabilities of the next token; pad and bos, which are no text, have none."""
     log_probs = exact(logits).log_softmax(dim=-1)
     log_probs[:, [PAD, BOS]] = -torch.inf
     return log_probs

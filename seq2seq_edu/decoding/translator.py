@@ -98,12 +98,7 @@ class Translator:
         max_source: int = 200,
         max_length: int = 100,
     ) -> list[Translation]:
-        """Translate sentences, one each, in batches of similar length; the order is kept.
-
-        ``width`` 1 is greedy search, more a beam, which compares outputs by ``log_prob / m**length_penalty``;
-        ``batch_size`` changes no result. A sentence that is empty, has more than ``max_source`` tokens, or
-        none that the model knows, is a ValueError that says which.
-        """
+        """Translate sentences, one each, in batches of similar length; the order is kept."""
         check_search(self.model, width, length_penalty, max_length)
         sources = [self.encode(k, s, max_source) for k, s in enumerate(sentences)]
         order = sorted(range(len(sources)), key=lambda k: len(sources[k]))

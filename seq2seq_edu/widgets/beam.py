@@ -169,10 +169,7 @@ class BeamExplorer(Widget):
 
     @property
     def finished(self) -> list[Ended]:
-        """Return the sentences that have finished so far, best score first.
-
-        Where the whole search has finished none, these are those that the length limit cut.
-        """
+        """Return the sentences that have finished so far, best score first."""
         branches = self.branches
         ends = [node for node in branches if node.status == "finished"]
         if not ends and self.judged and self._is_whole():

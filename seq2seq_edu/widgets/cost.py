@@ -57,12 +57,7 @@ def entered(names: Iterable[str]) -> Scores:
 
 
 def products(n: int, m: int, d: int, scores: Scores) -> Counts:
-    r"""Count multiplications when every width is d: of one decoder step, of a whole sentence, of one layer.
-
-    A GRU step takes :math:`6 d^2`; one that reads a context too, :math:`9 d^2`. What a score adds, its class
-    says. Self-attention takes :math:`4 n d^2 + 2 n^2 d`, with a feed-forward network of width 4d
-    :math:`12 n d^2 + 2 n^2 d`. The output layer, the same for all, is left out.
-    """
+    """Count multiplications when every width is d: of one decoder step, of a whole sentence, of one layer."""
     gru, pairs = 6 * d * d, 2 * n * n * d
     step = {name: one["step"] * d * d + n * one["look"] * d for name, one in scores.items()}
     reading = n * gru + d * d  # the last: from h_n to s_0
@@ -78,11 +73,7 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
 
 
 def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> list[dict[str, Any]]:
-    """Read quality by source length from the records of full trainings.
-
-    A task has ``task``, ``measure`` ("bleu", 0 .. 100, or "exact_match", 0 .. 1), ``real``, ``bins``
-    (``low``, ``high`` or None, ``count``, mean ``length``) and ``curves``, name to (seeds, bins) numbers.
-    """
+    """Read quality by source length from the records of full trainings."""
     every = records.read(folder)
     found = []
     for task in tasks:
@@ -323,11 +314,7 @@ def _end(b: Mapping[str, Any]) -> float:
 
 
 def big(count: float, language: str = "en") -> str:
-    """Write a large count in words, with three significant digits; below a million all digits.
-
-    >>> big(65536), big(1_234_567), big(1_234_567, "zh")
-    ('65,536', '1.23 million', '123 万')
-    """
+    """Write a large count in words, with three significant digits; below a million all digits."""
     for least, one, unit in UNITS[language]:
         if count >= least:
             return f"{float(f'{count / one:.3g}'):,g}{unit}"

@@ -25,15 +25,7 @@ ENCODER = ("source_embedding.", "encoder.", "W_s.")  # the reader's half of a mo
 
 
 class GivenAttention(Attention):
-    r"""Look where one is told to: the keys of the memory are the weights themselves.
-
-    .. math:: \mathrm{softmax}(\log \alpha_t) = \alpha_t
-
-    >>> states, given = torch.tensor([[[4.0], [8.0]]]), torch.tensor([[0.25, 0.75]])
-    >>> memory = Memory(states, given, given == given, states[:, -1])
-    >>> GivenAttention("previous")(torch.zeros(1, 3), memory)
-    (tensor([[7.0000]]), tensor([[0.2500, 0.7500]]))
-    """
+    """Look where one is told to: the keys of the memory are the weights themselves."""
 
     def __init__(self, query_state: str) -> None:
         super().__init__(0, 0, 0)
@@ -103,11 +95,7 @@ def pack(translator: Translator) -> dict[str, Any]:
 
 
 def read_sentence(translator: Translator, sentence: str | Example) -> dict[str, Any]:
-    """Encode a sentence as plain data, and note what the model itself would say.
-
-    ``values`` (n, d_h) and ``start`` (s_0) are base64, ``limit`` is the most tokens of an answer; an Example
-    also brings ``gold`` links [t, i], and the ``reference`` tokens to which they belong.
-    """
+    """Encode a sentence as plain data, and note what the model itself would say."""
     model = attending_model(translator)
     words = sentence if isinstance(sentence, str) else " ".join(sentence.source)
     src = source_ids(translator, words)

@@ -48,13 +48,7 @@ def unknown_words(translator: Translator, sentence: str, src: Tensor) -> list[st
 
 
 def record(translator: Translator, sentence: str) -> dict[str, Any]:
-    """Translate a sentence greedily and keep what each stage of each step gives, as plain rounded data.
-
-    ``source`` (n) and ``target`` (m) are tokens, each with its eos; ``states`` (m + 1 rows, s_0 first),
-    ``scores`` and ``weights`` (m, n), ``contexts``, ``joined`` (m rows; only of a narrow readout) and
-    ``values`` (n rows, the encoder states) are numbers, ``WIDTH`` of a vector at most, ``widths`` the true
-    ones; ``top`` has the five most probable tokens of each step with their probabilities.
-    """
+    """Translate a sentence greedily and keep what each stage of each step gives, as plain rounded data."""
     model = attending_model(translator)
     src = source_ids(translator, sentence)
     with torch.no_grad(), evaluating(model):
