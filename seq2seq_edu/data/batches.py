@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,12 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with its tensors on a device; a GPU fetches them while the processor goes on."""
-        moved: dict[str, Any] = {}
-        for name in (f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)):
-            tensor = getattr(self, name)
-            tensor = tensor.pin_memory() if torch.device(device).type == "cuda" else tensor
-            moved[name] = tensor.to(device, non_blocking=True)
+        pinned = torch.device(device).type == "cuda"
+        moved: dict[str, Any] = {
+            name: (part.pin_memory() if pinned else part).to(device, non_blocking=True)
+            for name, part in vars(self).items()
+            if isinstance(part, Tensor)
+        }
         return replace(self, **moved)
 
 
@@ -47,8 +48,8 @@ def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
 
     Parameters
     ----------
-    rows : sequence of B sequences of int. Ids; the rows may differ in length.
-    length : int, optional. Columns of the tensor; as many as the longest row has if left out.
+    rows : sequence of B sequences of int
+    length : int, optional. Columns of the tensor; left out, those of the longest row.
 
     Returns
     -------
@@ -110,8 +111,8 @@ def make_batch(pairs: Sequence[IdPair], extra_padding: int = 0) -> Batch:
 def length_buckets(pairs: Sequence[IdPair], tokens: int, seed: Sequence[int]) -> Iterator[list[int]]:
     """Cut one epoch into batches of similar length, in a random order.
 
-    Pairs are shuffled, sorted by length within windows of 50 batches, and cut so that no batch holds more
-    than ``tokens`` target positions, padding included (a single longer pair makes a batch of its own).
+    Pairs are shuffled, sorted by length within windows of 50 batches, and cut at ``tokens`` target positions,
+    padding included (a longer pair is a batch of its own).
     """
     if tokens < 1:
         raise ValueError(f"a batch needs at least 1 target position; got tokens={tokens}")

@@ -1,7 +1,6 @@
-"""Real parallel text: downloaded once with its hash, read with clear errors, split by sentence.
+"""Real parallel text: two corpora small enough for a laptop, downloaded when :func:`load` first asks for one.
 
-Two corpora small enough for a laptop. Nothing is downloaded until :func:`load` asks for it; a file that is
-already in the data folder is used as it is, after its hash has been checked, so the folder may be read-only.
+A file that is already in the data folder is used as it is, its hash checked, so the folder may be read-only.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -68,18 +67,17 @@ def data_folder(option: str | Path | None = None) -> Path:
     return Path(chosen or pooch.os_cache("seq2seq_edu")).expanduser()
 
 
-def load(name: str, *, data_dir: str | Path | None = None, progress: bool | None = None) -> Corpus:
-    """Load a corpus by name, downloading its files the first time.
-    Elliott, Frank, Sima'an and Specia (2016), arXiv:1605.00459. Tatoeba: tatoeba.org, pairs as listed by
-    manythings.org, CC-BY 2.0 France. Taught in: real_translation.
+def load(name: str, *, data_dir: str | Path | None = None) -> Corpus:
+    """Load a corpus by name, downloading its files the first time (with a progress bar on a terminal).
+
+    Multi30k, captions of photographs: Elliott et al. (2016), arXiv:1605.00459; its test is test_2016_flickr.
+    Tatoeba, short everyday sentences: tatoeba.org, pairs as listed by manythings.org, CC-BY 2.0 France.
+    Taught in: real_translation.
 
     Parameters
     ----------
-    name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh"}
-        Multi30k (German to English, captions of photographs; test is test_2016_flickr) or Tatoeba (Chinese
-        and English, short everyday sentences, in either direction with the same split).
+    name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh"}. German to English; Tatoeba either way, split alike.
     data_dir : path or None. See :func:`data_folder`.
-    progress : bool or None. Show a progress bar while downloading; None shows it only on a terminal.
 
     Returns
     -------
@@ -94,17 +92,14 @@ def load(name: str, *, data_dir: str | Path | None = None, progress: bool | None
     if name not in NAMES:
         raise ValueError(f"unknown corpus {name!r}; expected one of {', '.join(NAMES)}")
     folder = data_folder(data_dir)
-    if name == "multi30k":
-        return _load_multi30k(folder, progress)
-    return _load_tatoeba(name, folder, progress)
+    return _load_multi30k(folder) if name == "multi30k" else _load_tatoeba(name, folder)
 
 
 def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "both") -> Iterator[str]:
     """Yield the text a vocabulary or a subword model may be built from: the training split and nothing else.
 
-    This is the one door. A vocabulary built from validation or test text would let the model know words it
-    cannot have seen, and the score would flatter it.
-    Taught in: real_translation.
+    From validation or test text the model would know words that it cannot have seen, and the score would
+    flatter it. Taught in: real_translation.
 
     Parameters
     ----------
@@ -167,8 +162,7 @@ def read_tsv(path: str | Path) -> list[Pair]:
 
 
 def simplified(text: str) -> str:
-    """Write Chinese text in simplified characters; other text is left as it is.
-    OpenCC, dictionary t2s. Taught in: real_translation.
+    """Write Chinese text in simplified characters (OpenCC, dictionary t2s). Taught in: real_translation.
 
     Parameters
     ----------
@@ -176,19 +170,18 @@ def simplified(text: str) -> str:
 
     Returns
     -------
-    text : str. The same words, in simplified characters.
+    text : str. The same words; what is not Chinese is left as it is.
 
     Examples
     --------
     >>> simplified("我們學習漢語。OK")
     '我们学习汉语。OK'
     """
-    return str(_converter().convert(text))
+    return str(_converter("t2s").convert(text))
 
 
 def sentence_key(text: str) -> str:
-    """Reduce a sentence to what makes it the same sentence: letters and digits, whatever the case and width.
-    Taught in: real_translation.
+    """Reduce a sentence to what makes it the same: letters and digits. Taught in: real_translation.
 
     Parameters
     ----------
@@ -196,7 +189,7 @@ def sentence_key(text: str) -> str:
 
     Returns
     -------
-    key : str. The text itself (NFKC, case-folded) where it has neither letters nor digits.
+    key : str. NFKC and case-folded; with all other signs where it has neither letters nor digits.
 
     Examples
     --------
@@ -212,24 +205,10 @@ def split_by_sentence(
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
     """Split pairs so that no sentence of either language, up to :func:`sentence_key`, stands on two sides.
 
-    Pairs that share a sentence on either side are connected; whole connected components are dealt out. They
-    come in the order of a hash of their content, so the order of the input does not matter.
-    Taught in: real_translation.
+    Pairs that share a sentence are connected, and whole components are dealt out in the order of a hash,
+    whatever the order of the input, which each part keeps. Components of more than ``largest`` pairs go to
+    training: held-out text should not be one sentence in many guises.
 
-    Parameters
-    ----------
-    pairs : iterable of Pair
-    validation, test : int. Pairs wanted; components are taken until the number is reached.
-    largest : int
-        Components with more pairs than this go to training: held-out text should not be one sentence in many
-        guises.
-
-    Returns
-    -------
-    train, validation, test : lists of Pair. Each in the order of the input.
-
-    Examples
-    --------
     >>> pairs = [Pair("Hi", "嗨"), Pair("Hi!", "你好"), Pair("Hello", "你好。"), Pair("Run", "跑")]
     >>> [len(part) for part in split_by_sentence(pairs, validation=0, test=1, largest=1)]
     [3, 0, 1]
@@ -237,14 +216,13 @@ def split_by_sentence(
     pairs = list(pairs)
     components = connected((sentence_key(source), sentence_key(target)) for source, target in pairs)
     components.sort(key=lambda indices: _component_hash(pairs, indices))
-    part_of = {}
+    part_of: dict[int, str] = {}
     wanted = {"validation": validation, "test": test}
-    for indices in components:
-        part = next((name for name, count in wanted.items() if count > 0), "train")
-        if len(indices) > largest or part == "train":
-            continue
-        wanted[part] -= len(indices)
-        part_of.update(dict.fromkeys(indices, part))
+    for indices in (c for c in components if len(c) <= largest):
+        part = next((name for name, count in wanted.items() if count > 0), None)
+        if part:
+            wanted[part] -= len(indices)
+            part_of.update(dict.fromkeys(indices, part))
     if any(count > 0 for count in wanted.values()):
         raise ValueError(
             f"cannot hold out {validation} + {test} of {len(pairs)} pairs: too many share sentences"
@@ -262,15 +240,12 @@ def _component_hash(pairs: Sequence[Pair], indices: Sequence[int]) -> str:
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
 
-def _load_multi30k(folder: Path, progress: bool | None) -> Corpus:
+def _load_multi30k(folder: Path) -> Corpus:
     """Read the published splits; drop from training and validation what a later split also holds."""
-    parts = []
-    for split in ("train", "val", "test_2016_flickr"):
-        source, target = (
-            _fetch(f"multi30k/{split}.{language}.gz", folder, progress) for language in ("de", "en")
-        )
-        parts.append(read_parallel(source, target))
-    train, validation, test = parts
+    train, validation, test = (
+        read_parallel(*(_fetch(f"multi30k/{split}.{language}.gz", folder) for language in ("de", "en")))
+        for split in ("train", "val", "test_2016_flickr")
+    )
     kept_validation = _without(validation, test)
     kept_train = _without(train, [*kept_validation, *test])
     notes = (
@@ -284,16 +259,12 @@ def _load_multi30k(folder: Path, progress: bool | None) -> Corpus:
 def _without(pairs: Sequence[Pair], others: Sequence[Pair]) -> list[Pair]:
     """Keep the pairs that share no sentence with the others, on either side."""
     sources, targets = ({sentence_key(text) for text in side} for side in zip(*others, strict=True))
-    return [
-        pair
-        for pair in pairs
-        if sentence_key(pair.source) not in sources and sentence_key(pair.target) not in targets
-    ]
+    return [p for p in pairs if sentence_key(p[0]) not in sources and sentence_key(p[1]) not in targets]
 
 
-def _load_tatoeba(name: str, folder: Path, progress: bool | None) -> Corpus:
+def _load_tatoeba(name: str, folder: Path) -> Corpus:
     """Read English and Chinese, simplify the Chinese, drop repeated pairs, split, choose a direction."""
-    published = read_tsv(_fetch("tatoeba/cmn.txt", folder, progress))
+    published = read_tsv(_fetch("tatoeba/cmn.txt", folder))
     converted = [Pair(english, simplified(chinese)) for english, chinese in published]
     changed = sum(x != y for x, y in zip(published, converted, strict=True))
     unique = list(dict.fromkeys(converted))
@@ -312,10 +283,7 @@ def _load_tatoeba(name: str, folder: Path, progress: bool | None) -> Corpus:
     return Corpus(name, source, target, train, validation, test, notes)
 
 
-@lru_cache(maxsize=1)
-def _converter() -> OpenCC:
-    """Load the dictionary from traditional to simplified characters once."""
-    return OpenCC("t2s")
+_converter = cache(OpenCC)  # a dictionary is loaded once
 
 
 def _lines(path: Path) -> list[str]:
@@ -336,26 +304,25 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in text.replace("\u200b", "").removesuffix("\n").split("\n")]
 
 
-def _fetch(name: str, folder: Path, progress: bool | None) -> Path:
+def _fetch(name: str, folder: Path) -> Path:
     """Return the path of a published file whose hash has been checked, downloading it if it is not there."""
-    path = folder / name
+    path, sha256 = folder / name, SHA256[name]
     url = f"{ADDRESSES[path.parent.name]}/{path.name}"
-    if not path.exists():
-        _download(url, path, SHA256[name], sys.stderr.isatty() if progress is None else progress)
-    found = pooch.file_hash(str(path))
-    if found != SHA256[name]:
+    if path.exists() and (found := pooch.file_hash(str(path))) != sha256:
         raise ValueError(
-            f"{path} is not the published file: its SHA-256 is {found}, expected {SHA256[name]}. It was cut "
-            f"short or changed: delete it and it will be downloaded again, or put {url} in its place"
+            f"{path} is not the published file: its SHA-256 is {found}, expected {sha256}. It was cut short "
+            f"or changed: delete it and it will be downloaded again, or put {url} in its place"
         )
+    if not path.exists():
+        _download(url, path, sha256)
     return path
 
 
-def _download(url: str, path: Path, sha256: str, progress: bool) -> None:
+def _download(url: str, path: Path, sha256: str) -> None:
     """Download a file whole or not at all: pooch writes beside it, checks the hash, then renames."""
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        pooch.retrieve(url, sha256, fname=path.name, path=path.parent, progressbar=progress)
+        pooch.retrieve(url, sha256, fname=path.name, path=path.parent, progressbar=sys.stderr.isatty())
     except ValueError as error:
         raise ValueError(
             f"what came from {url} is not the published file ({error}). A proxy may have answered in its "

@@ -14,15 +14,9 @@ _Side = tuple[str, Hashable]  # ("source" or "target", the sentence)
 class Example(NamedTuple):
     """One source sentence, its target, and the gold links between them.
 
-    A link (t, i) says that target step t comes from source position i; both count from 0 and neither
-    sentence holds its end token. `sure` links are beyond doubt; `possible` links contain the sure ones and
-    those an aligner may draw without being wrong. These are the S and P of the alignment error rate.
-    Sure and possible links: Och and Ney (2003), Computational Linguistics 29(1).
-
-    Examples
-    --------
-    >>> Example(("a", "b"), ("b", "a"), frozenset({(0, 1), (1, 0)}), frozenset({(0, 1), (1, 0)})).target
-    ('b', 'a')
+    A link (t, i) says that target step t comes from source position i; both count from 0, without end tokens.
+    `sure` links are beyond doubt; `possible` ones, S and P of Och and Ney (2003), contain them and those that
+    an aligner may draw without being wrong.
     """
 
     source: tuple[str, ...]
@@ -36,9 +30,8 @@ def split(
 ) -> tuple[list[Example], list[Example], list[Example]]:
     """Deal examples into training, validation and test so that no sentence is on two sides.
 
-    Examples that share a source or a target sentence, directly or through others, stay together. A test
-    sentence that was seen in training, on either side, would measure memory.
-    Taught in: train_and_look.
+    Examples that share a source or a target, directly or through others, stay together: a test sentence seen
+    in training would measure memory. Taught in: train_and_look.
 
     Parameters
     ----------
@@ -59,8 +52,8 @@ def split(
     """
     if validation < 0 or test < 0 or validation + test > len(examples):
         raise ValueError(
-            f"cannot take validation={validation} and test={test} from {len(examples)} examples; "
-            f"both must be 0 or more and leave the rest for training"
+            f"cannot take validation={validation} and test={test} from {len(examples)} examples; both must "
+            "be 0 or more and leave the rest for training"
         )
     groups = connected((e.source, e.target) for e in examples)
     random.Random(seed).shuffle(groups)
@@ -73,7 +66,7 @@ def split(
         if len(sides[side]) != size:
             raise ValueError(
                 f"expected {size} {side} examples, could take only {len(sides[side])}: too many examples "
-                f"share a source or a target; draw more examples or ask for fewer"
+                "share a source or a target; draw more examples or ask for fewer"
             )
     return sides["train"], sides["validation"], sides["test"]
 

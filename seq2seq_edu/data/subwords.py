@@ -26,18 +26,13 @@ SPECIAL_PIECES: dict[str, Any] = {  # in sentencepiece's own words
 class Subwords:
     """A byte-pair encoding with the ids pad=0, bos=1, eos=2, unk=3.
 
-    Frequent words are one piece, rare ones several, so a few thousand pieces spell every word of the training
-    text. Make one with :meth:`train` or :meth:`from_bytes`.
+    Frequent words are one piece, rare ones several: a few thousand spell every word of the training text.
 
-    Examples
-    --------
     >>> texts = ["the dog sees the cat", "the cat sees the dog", "dogs and cats"]
     >>> subwords = Subwords.train(texts, vocab_size=30)
     >>> subwords.decode(subwords.encode("the dogs see the cats"))
     'the dogs see the cats'
 
-    References
-    ----------
     Sennrich, Haddow and Birch (2016), arXiv:1508.07909; Kudo and Richardson (2018), arXiv:1808.06226.
     Taught in: real_translation.
     """
@@ -50,22 +45,13 @@ class Subwords:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @classmethod
-    def train(
-        cls,
-        texts: Iterable[str],
-        *,
-        vocab_size: int,
-        lowercase: bool = False,
-        character_coverage: float = 1.0,
-        seed: int = 0,
-    ) -> Subwords:
+    def train(cls, texts: Iterable[str], *, vocab_size: int, lowercase: bool = False) -> Subwords:
         """Learn the pieces from these texts and no others; the same texts give the same pieces."""
         lines = [line for line in (normalise(text, lowercase=lowercase) for text in texts) if line]
         if not lines:
             raise ValueError("no text to learn subwords from: every text given is empty")
-        sentencepiece.set_random_generator_seed(seed)
         try:
-            model = _learn(lines, vocab_size, character_coverage)
+            model = _learn(lines, vocab_size)
         except RuntimeError as error:
             characters = len(set("".join(lines)) - {" "})
             raise ValueError(
@@ -87,16 +73,10 @@ class Subwords:
         return str(self._processor.decode(self._checked(ids)))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Write each id as a reader should see it on the axis of a figure.
-
-        A piece that begins a word is written plain, one that goes on with it has a dot before it: schlaf
-        ·end. Chinese and punctuation need no dot. A space by itself is ▁; the special ids are <pad>, <bos>,
-        <eos> and <unk>.
-        """
-        pieces = [self._processor.id_to_piece(i) for i in self._checked(ids)]
+        """Write each id as a figure shows it: schlaf ·end, a dot before a piece that goes on with a word."""
         shown = []
         inside = False  # whether the last piece ended within a word of a script with spaces
-        for piece in pieces:
+        for piece in map(self._processor.id_to_piece, self._checked(ids)):
             plain = piece if piece in SPECIAL else piece.removeprefix(SPACE)
             goes_on = inside and piece == plain and _spaced(piece[0])
             shown.append(f"·{plain}" if goes_on else plain or SPACE)
@@ -113,12 +93,9 @@ class Subwords:
     def from_bytes(cls, content: bytes) -> Subwords:
         """Read what :meth:`to_bytes` wrote."""
         line, _, model = content.partition(b"\n")
-        try:
-            head = json.loads(line)
-        except ValueError:
-            head = None
-        if not isinstance(head, dict) or head.get("format") != FORMAT:
+        if FORMAT.encode() not in line:
             raise ValueError(f"not a subword model: expected a first line with {FORMAT!r}, got {line[:60]!r}")
+        head = json.loads(line)
         if hashlib.sha256(model).hexdigest() != head.get("sha256"):
             raise ValueError(
                 f"subword model damaged: expected {head.get('length')} bytes, got {len(model)} or others"
@@ -127,14 +104,15 @@ class Subwords:
 
     def _checked(self, ids: Sequence[int]) -> list[int]:
         """Return plain ints, all of them in the vocabulary."""
-        plain = [int(i) for i in ids]
-        for i in plain:
-            if not 0 <= i < len(self):
-                raise ValueError(f"id {i} is not in this vocabulary of {len(self)}: made by another model?")
-        return plain
+        foreign = [i for i in ids if not 0 <= i < len(self)]
+        if foreign:
+            raise ValueError(
+                f"id {foreign[0]} is not in this vocabulary of {len(self)}: made by another model?"
+            )
+        return [int(i) for i in ids]
 
 
-def _learn(lines: Sequence[str], vocab_size: int, character_coverage: float) -> bytes:
+def _learn(lines: Sequence[str], vocab_size: int) -> bytes:
     """Learn a byte-pair encoding from normalised lines; return sentencepiece's model."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -142,7 +120,7 @@ def _learn(lines: Sequence[str], vocab_size: int, character_coverage: float) -> 
         model_writer=model,
         model_type="bpe",
         vocab_size=vocab_size,
-        character_coverage=character_coverage,
+        character_coverage=1.0,
         normalization_rule_name="identity",  # `normalise` has done it: NFKC would turn ， into ,
         max_sentence_length=max(10, *(len(line.encode()) + 1 for line in lines)),  # none is skipped
         num_threads=1,
@@ -153,11 +131,7 @@ def _learn(lines: Sequence[str], vocab_size: int, character_coverage: float) -> 
 
 
 def normalise(text: str, *, lowercase: bool = False) -> str:
-    """Compose accents (NFC), make every run of white space one space, and lower the case if asked.
-
-    Width and punctuation stay as they are: a Chinese comma is not an English one. Zero-width spaces go, and
-    the sign sentencepiece keeps for itself (▁) counts as a space.
-    """
+    """Compose accents (NFC), make white space single spaces, lower the case if asked; a ， stays a ，."""
     composed = unicodedata.normalize("NFC", text.replace("\u200b", "").replace(SPACE, " ").replace("\0", " "))
     return " ".join((composed.lower() if lowercase else composed).split())
 

@@ -1,9 +1,4 @@
-"""A generated task with known answers and gold alignments: reversal.
-
-Every task is a list of `Example`, the same list for the same seed. An example knows which source tokens each
-target token comes from, so an attention map can be graded as well as an answer. The small English-Chinese
-grammar, which gives examples of the same form, is in `grammar`.
-"""
+"""A generated task with known answers and gold links: reversal. The task of `grammar` has the same form."""
 
 from __future__ import annotations
 
@@ -20,15 +15,13 @@ def reversal(
 
     .. math:: y_t = x_{n-1-t}, \qquad t = 0, \dots, n-1
 
-    so the gold alignment is the anti-diagonal. A fixed vector must remember the whole string, which is why
-    the task tells a model with attention from one without.
-    Taught in: why_attention, decoder, debug_the_listing.
+    The gold alignment is the anti-diagonal. A fixed vector must remember the whole string, so the task tells
+    a model with attention from one without. Taught in: why_attention, decoder, debug_the_listing.
 
     Parameters
     ----------
-    count : int. How many examples. Short strings may come up more than once.
-    seed : int. The same seed and arguments give the same list.
-    min_length, max_length : int. Lengths are uniform from `min_length` to `max_length`, both included.
+    count, seed : int. How many examples, repeats possible; the same seed gives the same list.
+    min_length, max_length : int. Lengths are uniform between the two, both included.
     symbols : int. Size of the alphabet, 1 to 26: the letters a, b, c, ...
 
     Returns

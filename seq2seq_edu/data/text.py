@@ -35,19 +35,11 @@ class Text(Protocol):
 class Vocabulary:
     """Number the words of a text that is split at spaces.
 
-    Parameters
-    ----------
-    words : sequence of str. The words, without the four special tokens; word k gets id k + 4.
+    Word k gets id k + 4, after the four special tokens. Taught in: seq2seq.
 
-    Examples
-    --------
     >>> v = Vocabulary.build(["the dog slept", "the cat"])
     >>> v.encode("the bird slept"), v.decode([4, 3, 6])
     ([4, 3, 6], 'the <unk> slept')
-
-    References
-    ----------
-    Taught in: seq2seq.
     """
 
     kind: ClassVar[str] = "words"

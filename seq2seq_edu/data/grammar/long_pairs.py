@@ -1,12 +1,6 @@
-"""Long sentences of the small English-Chinese grammar, up to sixty words: clauses joined to one another.
+"""Long sentences of the small English-Chinese grammar: up to sixty words, clauses joined to one another.
 
-The task for which attention was made: everything that is said must be kept until it is translated, and the
-number of words grows while a fixed vector does not. Clauses are joined in two ways:
-
-* one after the other, with ", and" (， 而), ", but" (， 但是) or ";" (；), in the same order in Chinese;
-* with "after", and then they change places: "she sang the song after I fed the dog" is in Chinese
-  我 喂 了 那 只 狗 以后 ， 她 唱 了 那 首 歌.
-
+Joined with ", and" (， 而), ", but" (， 但是) or ";" (；) they keep their order, with "after" they do not.
 Nouns and verbs may come again in another clause, so a word alone does not tell where to look.
 """
 
@@ -27,21 +21,18 @@ _AFTER = 0.3  # the chance that a clause in the past gets another one with "afte
 
 def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: int = 60) -> list[Example]:
     """Draw sentences whose lengths are uniform over a range, with their translations and gold links.
-    Written for this course, after the sentences of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
+
+    What a fixed vector cannot hold; after Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
     Taught in: real_translation.
 
     Parameters
     ----------
-    count : int. How many. They are drawn independently, so a short one may come up twice.
-    seed : int. The same seed and arguments give the same list.
-    min_length, max_length : int
-        English words (a comma is one), both included. Every length is equally likely.
+    count, seed : int. How many, repeats possible; the same seed gives the same list.
+    min_length, max_length : int. English words (a comma is one), both included; every length as likely.
 
     Returns
     -------
-    examples : list of Example
-        Source English, target Chinese, both in words. The same source always has the same target, and every
-        target word has a link. Sure: words that mean the same. The comma after 以后 is possible only.
+    examples : list of Example. As of :func:`sentences`; the comma after 以后 is possible only.
 
     Examples
     --------
@@ -71,9 +62,7 @@ def _fill(rng: random.Random, length: int, waiting: deque[Phrase]) -> Phrase:
             place = len(waiting) - 1 if _fits(waiting[-1], left) else None
         part = waiting[place]
         del waiting[place]
-        whole = Phrase(
-            whole.english + joint.english + part.english, whole.chinese + joint.chinese + part.chinese
-        )
+        whole = whole.joined(joint).joined(part)
     return whole
 
 

@@ -107,8 +107,7 @@ class _Talk:
         pronouns: bool = True,
     ) -> NounPhrase:
         """Choose a new noun with a determiner that suits it, or a pronoun."""
-        free = [noun for noun in self._free(nouns, alone) if pronouns or isinstance(noun, Noun)]
-        noun = self.rng.choice(free)
+        noun = self.rng.choice([n for n in self._free(nouns, alone) if pronouns or isinstance(n, Noun)])
         self.used.add(noun.name)
         if isinstance(noun, Pronoun):
             return NounPhrase(noun)
@@ -140,11 +139,8 @@ class _Talk:
 
     def _free(self, nouns: Sequence[Noun | Pronoun], alone: bool) -> list[Noun | Pronoun]:
         """Return the nouns that have not come yet."""
-        return [
-            noun
-            for noun in nouns
-            if noun.name not in self.used and not (alone and isinstance(noun, Pronoun) and noun.is_plural)
-        ]
+        new = [noun for noun in nouns if noun.name not in self.used]
+        return [noun for noun in new if not (alone and isinstance(noun, Pronoun) and noun.is_plural)]
 
 
 def _suits(determiner: Determiner, noun: Noun) -> bool:

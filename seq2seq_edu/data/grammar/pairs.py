@@ -1,18 +1,14 @@
 """A small English-Chinese grammar: real reorderings, natural sentences, exact gold alignments.
 
-A sentence is made in two steps. `meaning` chooses what to say: who does what to what, when and where.
-This file says it in both languages. Each phrase has one short function, which returns its English words and
-its Chinese words, and every Chinese word knows the English words that it translates; so the two orders may
-differ freely and the links are exact. Chinese differs from English in these ways:
+`meaning` chooses what to say; here each phrase has one short function, which returns its English and its
+Chinese words, and every Chinese word knows the English words that it translates: the orders differ freely.
 
-* the time comes first, or after a subject that holds a relative clause (before one, it would seem to be
-  the time of that clause);
-* the place comes before the verb: 在 公园 里;
-* a relative clause comes before its noun and ends in 的;
-* a number, 那 or 这 takes the measure word of the noun: 一 封 信, 那 只 猫;
-* the past is 了 after the verb, dropped in "the letter that I wrote" (我 写 的 那 封 信); "is reading" is
-  正在 读, and 正 在 图书馆 里 读 when a place follows; "will" is 要;
-* a subject that is not definite is introduced by 有.
+* The time comes first, or after a subject with a relative clause (before one it would seem to be its time).
+* The place comes before the verb: 在 公园 里; a relative clause before its noun, ending in 的.
+* A number, 那 or 这 takes the measure word of the noun: 一 封 信, 那 只 猫.
+* The past is 了 after the verb, dropped in "the letter that I wrote" (我 写 的 那 封 信); "is reading" is
+  正在 读, and 正 在 图书馆 里 读 when a place follows; "will" is 要.
+* A subject that is not definite is introduced by 有.
 """
 
 from __future__ import annotations
@@ -31,18 +27,15 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
 
     Parameters
     ----------
-    count : int. How many. They are drawn independently, so a short one may come up twice.
-    seed : int. The same seed and arguments give the same list.
-    relative_clauses : float
-        The chance, 0 to 1, that a noun phrase which may hold a relative clause does hold one. More of them
-        make longer sentences and longer jumps.
+    count, seed : int. How many, repeats possible; the same seed gives the same list.
+    relative_clauses : float. The chance that a noun phrase which may hold a relative clause does, 0 to 1.
 
     Returns
     -------
     examples : list of Example
-        Source English, target Chinese, both in words. The same source always has the same target. Every
-        target word has a link. Sure: words that mean the same. Possible as well: measure words, 有, 了, 的,
-        the word after a place (里, 上), and 正在 with the -ing form.
+        Source English, target Chinese, in words; one source has one target. Every target word has a link.
+        Sure: words that mean the same. Possible too: measure words, 有, 了, 的, the word after a place (里),
+        and 正在 with the -ing form.
 
     Examples
     --------
@@ -63,7 +56,7 @@ def translate(sentence: Sentence) -> Example:
 
     Parameters
     ----------
-    sentence : Sentence. What to say.
+    sentence : Sentence
 
     Returns
     -------
@@ -72,14 +65,10 @@ def translate(sentence: Sentence) -> Example:
     Examples
     --------
     >>> from seq2seq_edu.data.grammar import lexicon as words
-    >>> _, letter = words.THINGS[:2]
-    >>> read = next(verb for verb in words.VERBS if verb.base == "read" and letter in verb.objects)
-    >>> we, two_letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(letter, words.TWO)
-    >>> example = translate(Sentence(we, read, "past", two_letters, words.PLACES["park"], None))
-    >>> print(*example.source)
-    we read two letters in the park
-    >>> print(*example.target)
-    我们 在 公园 里 读 了 两 封 信
+    >>> we, letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(words.THINGS[1], words.TWO)
+    >>> example = translate(Sentence(we, words.VERBS[1], "past", letters, words.PLACES["park"], None))
+    >>> print(*example.source, "/", *example.target)
+    we read two letters in the park / 我们 在 公园 里 读 了 两 封 信
     """
     return link(say(sentence))
 
@@ -87,14 +76,10 @@ def translate(sentence: Sentence) -> Example:
 def link(phrase: Phrase) -> Example:
     """Turn what is said in both languages into an example: the words, and the links as positions."""
     position = {word: i for i, word in enumerate(phrase.english)}
-    sure = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.sure}
+    sure = frozenset((t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.sure)
     possible = {(t, position[word]) for t, token in enumerate(phrase.chinese) for word in token.possible}
-    return Example(
-        tuple(word.text for word in phrase.english),
-        tuple(token.text for token in phrase.chinese),
-        frozenset(sure),
-        frozenset(sure | possible),
-    )
+    english, chinese = (tuple(word.text for word in side) for side in phrase)
+    return Example(english, chinese, sure, sure | possible)
 
 
 class Word:
@@ -118,6 +103,10 @@ class Phrase(NamedTuple):
     english: list[Word]
     chinese: list[Token]
 
+    def joined(self, other: Phrase) -> Phrase:
+        """Return the phrase with another one after it, in both languages."""
+        return Phrase(self.english + other.english, self.chinese + other.chinese)
+
 
 def _words(text: str) -> list[Word]:
     """Make new English words."""
@@ -131,11 +120,8 @@ def say(sentence: Sentence) -> Phrase:
     helper, verb = _verb(sentence)
 
     english = subject.english + helper.english + verb.english + thing.english + place.english
-    if sentence.object.relative:  # "... the letter that I wrote yesterday" would be when I wrote it
-        english = time.english + english
-    else:
-        english = english + time.english
-
+    # "... the letter that I wrote yesterday" would be when I wrote it
+    english = time.english + english if sentence.object.relative else english + time.english
     opening = [] if sentence.subject.is_definite else [Token("有", possible=(subject.english[0],))]
     who = opening + subject.chinese
     start = who + time.chinese if sentence.subject.relative else time.chinese + who
