@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seq2seq_edu.data import EOS
 from seq2seq_edu.decoding.search_tree import Hypothesis, Node, check_length, check_search, nodes, search
-from seq2seq_edu.decoding.stepping import DecodingStep, steps
+from seq2seq_edu.decoding.stepping import DecodingStep, encode, steps
 from seq2seq_edu.models import EncoderDecoder, evaluating
 
 
@@ -127,7 +127,7 @@ def _one_path(
     maps: list[list[np.ndarray]] = [[] for _ in lengths]
     totals = [0.0] * len(lengths)
     with evaluating(model):
-        for step in steps(model, *model.encode(src, src_mask), max_length):
+        for step in steps(model, *encode(model, src, src_mask), max_length):
             tokens = choose(step)
             step.write(tokens)
             chosen = step.log_probs.gather(1, tokens.unsqueeze(1)).squeeze(1)

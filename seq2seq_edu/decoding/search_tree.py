@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_edu.data import BOS, EOS
-from seq2seq_edu.decoding.stepping import steps
+from seq2seq_edu.decoding.stepping import encode, steps
 from seq2seq_edu.models import EncoderDecoder, evaluating
 
 ROOMY = 1024  # a width that any vocabulary allows, so that a tiny one can be searched exhaustively
@@ -161,7 +161,7 @@ def search(
     path = torch.arange(len(src), device=src.device).unsqueeze(1)  # (rows, levels so far)
     log_probs = torch.zeros(len(src), 1, dtype=torch.float64, device=src.device)  # one root a sentence
     with evaluating(model):
-        for step in steps(model, *model.encode(src, src_mask), max_length):
+        for step in steps(model, *encode(model, src, src_mask), max_length):
             c = best_continuations(step.log_probs, log_probs, width)
             found.levels.append(Level(step.y_prev, step.out.weights, c))
             found.collect(alive, path, cut=step.t + 1 == max_length)

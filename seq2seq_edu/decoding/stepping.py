@@ -40,8 +40,16 @@ class DecodingStep:
             self.rows = going  # else None: everyone stays where it is, and nothing is copied
 
 
+def encode(model: EncoderDecoder, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
+    """Read the sources of a search; refuse a row that is all padding: a Transformer would make nan of it."""
+    empty = (~src_mask.any(dim=1)).nonzero()
+    if len(empty):
+        raise ValueError(f"row {int(empty[0])} of the source has no real token: drop empty sentences")
+    return model.encode(src, src_mask)
+
+
 def steps(model: EncoderDecoder, memory: Memory, state: Tensor, max_length: int) -> Iterator[DecodingStep]:
-    """Decode a batch from what ``model.encode`` gives: yield each step, to be told what to ``write``."""
+    """Decode a batch from what :func:`encode` gives: yield each step, to be told what to ``write``."""
     sentences = torch.arange(len(state), device=state.device)
     y_prev = torch.full_like(sentences, BOS)
     for t in range(max_length):

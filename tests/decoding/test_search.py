@@ -108,7 +108,7 @@ def test_greedy_feeds_back_its_own_output(attention: str) -> None:
 
 def test_greedy_takes_no_target() -> None:
     assert list(inspect.signature(greedy).parameters) == ["model", "src", "src_mask", "max_length"]
-    assert list(inspect.signature(Seq2Seq.encode).parameters) == ["self", "src", "src_mask", "lengths"]
+    assert list(inspect.signature(Seq2Seq.encode).parameters) == ["self", "src", "src_mask"]
 
 
 @pytest.mark.parametrize("attention", ALL)
@@ -159,9 +159,12 @@ def test_dropout_is_off_and_the_mode_is_put_back() -> None:
     assert model.training
 
 
-def test_a_row_without_a_token_is_refused() -> None:
-    with pytest.raises(ValueError, match="row 1 of the source has no real token"):
-        decode(tiny(), [[5, EOS], [PAD, PAD]])
+@pytest.mark.parametrize("attention", ["additive", "transformer"])
+def test_a_row_without_a_token_is_refused(attention: str) -> None:
+    src = torch.tensor([[5, EOS], [PAD, PAD]])
+    for method in (greedy, beam, n_best):
+        with pytest.raises(ValueError, match="row 1 of the source has no real token: drop empty sentences"):
+            method(tiny(attention), src, src != PAD)
 
 
 def test_the_mode_is_put_back_after_an_error_too() -> None:
