@@ -63,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(text: str) -> int:
     """Print an error as one line, with the number of the process if there are several; return status 2."""
-    rank = os.environ.get("RANK", "0")
-    who = "" if rank == "0" else f"process {rank}: "
+    who = "" if (rank := os.environ.get("RANK", "0")) == "0" else f"process {rank}: "
     print(f"seq2seq-edu: error: {who}{' '.join(text.split())}", file=sys.stderr)
     return 2
 
@@ -77,9 +76,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     """Describe all commands."""
-    top = argparse.ArgumentParser(
-        prog="seq2seq-edu", description="Train, look at and measure attention models."
-    )
+    purpose = "Train, look at and measure attention models."
+    top = argparse.ArgumentParser(prog="seq2seq-edu", description=purpose)
     top.add_argument("--version", action="version", version=f"seq2seq-edu {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _describe_train(commands.add_parser("train", help="train a model and score it on the test split"))
@@ -178,17 +176,9 @@ def _train(options: argparse.Namespace) -> int:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
     changes = dict(_change(text) for text in options.changes)
-    config = runs.RunConfig(
-        options.data,
-        _attention(options),
-        options.config,
-        options.seed,
-        options.device,
-        options.precision,
-        options.max_steps,
-        changes.pop("subwords", None),
-        changes,
-    )
+    subwords, attention = changes.pop("subwords", None), _attention(options)
+    chosen = {k: getattr(options, k) for k in ("data", "config", "seed", "device", "precision", "max_steps")}
+    config = runs.RunConfig(**chosen, attention=attention, subwords=subwords, changes=changes)
     out = options.out or config.folder()
     record = runs.run(config, out, data_dir=options.data_dir, resume=options.resume)
     if record is None:
@@ -197,7 +187,7 @@ def _train(options: argparse.Namespace) -> int:
     if not record:  # of several processes the first one has it
         return 0
     if options.record is not None:
-        write_whole(options.record, records.render(record).encode())
+        records.write(options.record, record)
     _print_metrics(record["metrics"])
     return 0
 
@@ -258,13 +248,11 @@ def _translate(options: argparse.Namespace) -> int:
     )
     for number, translation in enumerate(translations, start=1):
         print(translation.text)
+        note = f"note: sentence {number}"
         if translation.unknown:
-            print(
-                f"note: sentence {number} has characters or words that the model has never seen",
-                file=sys.stderr,
-            )
+            print(f"{note} has characters or words that the model has never seen", file=sys.stderr)
         if not translation.finished:
-            print(f"note: sentence {number} reached the length limit and is cut", file=sys.stderr)
+            print(f"{note} reached the length limit and is cut", file=sys.stderr)
     if options.plot is not None:
         _draw(translations[0], options.plot)
     return 0
@@ -293,7 +281,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     check_search(checkpoint.model, options.beam, 1.0, 1)
     if options.record is not None:
         record = runs.rescore(options.checkpoint, data_dir=options.data_dir)
-        write_whole(options.record, records.render(record).encode())
+        records.write(options.record, record)
         _print_metrics(record["metrics"])
         return 0
     data = runs.prepare_again(checkpoint, data_dir=options.data_dir)
@@ -301,9 +289,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(metrics, ensure_ascii=False))
         return 0
-    for translation, (source, reference) in list(zip(translations, data.test, strict=True))[
-        : max(0, options.show)
-    ]:
+    shown = translations[: max(0, options.show)]
+    for translation, (source, reference) in zip(shown, data.test, strict=False):
         print(f"source     {source}\nreference  {reference}\nmodel      {translation.text}\n")
     _print_metrics(metrics)
     return 0
@@ -316,9 +303,5 @@ def _bench(options: argparse.Namespace) -> int:
     found = table.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
     print(table.render(found))
     if options.record is not None:
-        write_whole(options.record, (json.dumps(found, indent=1) + "\n").encode())
+        records.write(options.record, found)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,12 +13,10 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-OLDEST_PYTHON = (3, 10)
-OLDEST_TORCH = (2, 6)
+OLDEST_PYTHON, OLDEST_TORCH = (3, 10), (2, 6)
 DISK_NEEDED = 1_000_000_000  # bytes: the corpora (10 MB), checkpoints of several runs
 REINSTALL = "run `make setup` in the project's folder (conda: `pip install -e .`)"
 SAMPLE = "注意力权重"  # "attention weights": characters that the figures must be able to draw
@@ -58,7 +56,7 @@ def check_torch() -> Finding:
         version = str(importlib.import_module("torch").__version__)
     except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
         return Finding("PyTorch", False, f"does not import ({error})", REINSTALL)
-    ok = _numbers(version) >= OLDEST_TORCH
+    ok = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= OLDEST_TORCH
     return Finding("PyTorch", ok, version, "" if ok else REINSTALL)
 
 
@@ -92,19 +90,19 @@ def check_fonts(folder: Path | None = None) -> Finding:
     return Finding("fonts", True, files[0].name)
 
 
-def check_data(data_dir: str | Path | None = None) -> Finding:
+def check_data() -> Finding:
     """Look for the corpora in the data folder and compare their hashes with the published ones."""
     try:
         corpora = importlib.import_module("seq2seq_edu.data.corpora")
     except ImportError as error:
         return Finding("data", False, f"cannot look ({error})", REINSTALL)
-    folder = corpora.data_folder(data_dir)
+    folder = corpora.data_folder(None)
     here = [name for name in corpora.SHA256 if (folder / name).is_file()]
     try:
-        spoilt = [name for name in here if _sha256(folder / name) != corpora.SHA256[name]]
+        hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in here}
     except OSError as error:
         return Finding("data", False, f"cannot read {folder} ({error.strerror})", "make it readable for you")
-    if spoilt:
+    if spoilt := [name for name in here if hashes[name] != corpora.SHA256[name]]:
         cure = f"remove {folder / spoilt[0]}: it is downloaded again when needed"
         return Finding("data", False, f"not the published file: {', '.join(spoilt)}", cure)
     found = f"{len(here)} of {len(corpora.SHA256)} files in {folder}"
@@ -112,9 +110,9 @@ def check_data(data_dir: str | Path | None = None) -> Finding:
     return Finding("data", True, found, "" if len(here) == len(corpora.SHA256) else later)
 
 
-def check_output(folder: str | Path = ".") -> Finding:
-    """Try to write where runs are stored, leaving nothing behind."""
-    place = _existing(Path(folder))
+def check_output() -> Finding:
+    """Try to write in this folder, where runs are stored, leaving nothing behind."""
+    place = Path.cwd()
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"x")
@@ -124,9 +122,9 @@ def check_output(folder: str | Path = ".") -> Finding:
     return Finding("output", True, f"can write in {place}")
 
 
-def check_disk(folder: str | Path = ".") -> Finding:
-    """Measure the free space where runs are stored."""
-    free = shutil.disk_usage(_existing(Path(folder))).free
+def check_disk() -> Finding:
+    """Measure the free space in this folder, where runs are stored."""
+    free = shutil.disk_usage(Path.cwd()).free
     ok = free >= DISK_NEEDED
     cure = "" if ok else "free at least 1 GB, or choose a folder on another disk (`--out FOLDER`)"
     return Finding("disk", ok, f"{free / 1e9:.1f} GB free", cure)
@@ -140,33 +138,36 @@ def check_jupyter() -> Finding:
     return Finding("Jupyter", ok, found, "" if ok else REINSTALL)
 
 
-def examine(data_dir: str | Path | None = None, out: str | Path = ".") -> list[Finding]:
-    """Make all checks, in the order in which they would stop a reader."""
-    installed = [check_python(), check_libraries(), check_torch(), check_device()]
-    shown = [check_jupyter(), check_fonts()]
-    return [*installed, *shown, check_data(data_dir), check_output(out), check_disk(out)]
+CHECKS = (
+    check_python, check_libraries, check_torch, check_device,
+    check_jupyter, check_fonts, check_data, check_output, check_disk,
+)  # fmt: skip
 
 
-def report(findings: Sequence[Finding]) -> str:
-    """Write the findings as a table, a cure under the line it belongs to, and a last line that counts."""
-    lines = []
+def examine() -> list[Finding]:
+    """Make all checks.
+
+    Returns
+    -------
+    findings : list of Finding
+        In the order in which they would stop a reader: ``name``, ``ok``, ``found``, and the ``cure`` if any.
+    """
+    return [check() for check in CHECKS]
+
+
+def main() -> int:
+    """Print the findings, a cure under the line it belongs to, and count the problems."""
+    findings = examine()
     for finding in findings:
         state = ("note" if finding.cure else "ok") if finding.ok else "PROBLEM"
-        lines.append(f"{state:<8} {finding.name:<10} {finding.found}")
+        print(f"{state:<8} {finding.name:<10} {finding.found}")
         if finding.cure:
-            lines.append(f"{'':<20}-> {finding.cure}")
+            print(f"{'':<20}-> {finding.cure}")
     problems = sum(not finding.ok for finding in findings)
-    if problems == 0:
-        return "\n".join([*lines, "Everything is in place."])
     plural = "" if problems == 1 else "s"
-    return "\n".join([*lines, f"{problems} problem{plural}: do what the arrow says, then ask again."])
-
-
-def main(data_dir: str | Path | None = None, out: str | Path = ".") -> int:
-    """Print the report."""
-    findings = examine(data_dir, out)
-    print(report(findings))
-    return 0 if all(finding.ok for finding in findings) else 1
+    ask = f"{problems} problem{plural}: do what the arrow says, then ask again."
+    print(ask if problems else "Everything is in place.")
+    return int(problems > 0)
 
 
 def _version(distribution: str) -> str | None:
@@ -175,21 +176,6 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Read 2.13.0+cpu as (2, 13): the text order would put 2.13 before 2.6."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-
-
-def _sha256(path: Path) -> str:
-    """Return the hash of a file of a few megabytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def main() -> int:
     save_checkpoint(weights, trained.model, *texts, about=trained.about, half=True)
     metrics, lengths, _ = scoring.evaluate(load_checkpoint(options.out).model, data)
     record |= {"metrics": metrics, "by_length": lengths, "scored_at": scoring.commit()}
-    write_whole(options.out / "record.json", records.render(record).encode())
+    records.write(options.out / "record.json", record)
     size = len(data.source_text)
     text = grammar_card(record, size - 4, options.out.name) if data.gold is not None else card(record, size)
     write_whole(options.out / "README.md", text.encode())

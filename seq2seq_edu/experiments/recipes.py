@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def prepare(
         Into how many pieces real text is cut; 0 takes whole lower-cased words seen at least twice, as older
         systems did (Chinese: characters).
     data_dir : path, optional
-        Where the real text is; see :func:`seq2seq_edu.data.corpora.data_folder`.
+        Where the real text is, if not in :func:`seq2seq_edu.data.corpora.data_folder`.
 
     Returns
     -------
@@ -105,25 +105,18 @@ def prepare(
         return _prepare_corpus(name, usual if subwords is None else subwords, data_dir)
     if subwords is not None:
         raise ValueError(f"{name} is generated from whole words: subwords={subwords} has no meaning there")
-    if name == "grammar":
-        examples = grammar.sentences(20_000, seed=0)
-    elif name == "grammar-long":
-        examples = grammar.long_sentences(20_000, seed=0)
-    else:
-        examples = reversal(20_000, seed=0)
+    draws: dict[str, Callable[..., list[Example]]]
+    draws = {"grammar": grammar.sentences, "grammar-long": grammar.long_sentences, "reversal": reversal}
+    examples = draws[name](20_000, seed=0)
     train, validation, test = split(examples, validation=500, test=500, seed=0)
     source = Vocabulary.build(e.source for e in train)
     target = Vocabulary.build(e.target for e in train)
-    return Prepared(
-        name,
-        source,
-        target,
-        [(source.encode(e.source), target.encode(e.target)) for e in train],
-        [(source.encode(e.source), target.encode(e.target)) for e in validation],
-        [(" ".join(e.source), " ".join(e.target)) for e in test],
-        test,
-        "none",
-    )
+
+    def encode(part: Sequence[Example]) -> list[IdPair]:
+        return [(source.encode(e.source), target.encode(e.target)) for e in part]
+
+    pairs = [(" ".join(e.source), " ".join(e.target)) for e in test]
+    return Prepared(name, source, target, encode(train), encode(validation), pairs, test, "none")
 
 
 def _prepare_corpus(name: str, subwords: int, data_dir: str | Path | None) -> Prepared:
@@ -233,10 +226,8 @@ def build(config: ModelConfig | TransformerConfig, seed: int) -> EncoderDecoder:
 
     Parameters
     ----------
-    config : ModelConfig or TransformerConfig
-        Which model, and its sizes.
-    seed : int
-        PyTorch's generator starts from it.
+    config, seed : ModelConfig or TransformerConfig, and int
+        Which model, and where PyTorch's generator starts from.
 
     Returns
     -------

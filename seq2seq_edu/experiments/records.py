@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seq2seq_edu.files import write_whole
+
 Record = dict[str, Any]
 ENOUGH = 3  # seeds to judge by
 
@@ -54,9 +56,9 @@ def read_file(path: str | Path) -> Record:
     return record
 
 
-def render(record: Record) -> str:
+def write(path: Path, record: Record) -> None:
     """Write a record as JSON text, an entry a line."""
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def name_of(record: Record) -> str:
@@ -121,15 +123,13 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
     Parameters
     ----------
-    values : sequence of float
-        One a seed; no number is a dash.
-    digits : int
-        After the point.
+    values, digits : sequence of float, and int
+        One a seed, and how many digits are written after the point.
 
     Returns
     -------
     text : str
-        Numbers that are equal as written stand alone.
+        Numbers that are equal as written stand alone; no number is a dash.
 
     Examples
     --------
@@ -258,10 +258,8 @@ def models(groups: Iterable[Group], task: str) -> list[Group]:
 
     Parameters
     ----------
-    groups : iterable of Group
-        From :func:`group`.
-    task : str
-        Name of the data.
+    groups, task : iterable of Group, from :func:`group`, and str
+        All that was read, and the name of the data.
 
     Returns
     -------

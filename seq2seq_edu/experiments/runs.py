@@ -147,7 +147,7 @@ def _finish(
     record["validation_curve"] = curve
     if "seconds_to_best" in progress:  # from the start of the process, imports and data included
         record["seconds_to_best"] = round(progress["seconds_to_best"], 1)
-    write_whole(out / "record.json", records.render(record).encode())
+    records.write(out / "record.json", record)
     return record
 
 
@@ -178,7 +178,7 @@ def rescore(folder: Path, *, data_dir: Path | None = None) -> dict[str, Any]:
     record = records.read_file(path)
     record.setdefault("changes", {})  # the first records did not tell
     record |= {"scored_at": scoring.commit(), "metrics": metrics, "by_length": lengths}
-    write_whole(path, records.render(record).encode())
+    records.write(path, record)
     return record
 
 

@@ -93,17 +93,14 @@ def _lengths(
 def _alignment(translations: Sequence[Translation], gold: Sequence[Example]) -> dict[str, Any]:
     """Grade the maps of the right answers only: links of a wrong answer are not known."""
     right = [
-        (t, e)
+        (t.alignment, e.sure, e.possible)
         for t, e in zip(translations, gold, strict=True)
         if t.finished and t.text == " ".join(e.target) and t.alignment is not None
     ]
     if not right:
         return {"sentences": 0}
-    report = corpus_alignment(
-        [t.alignment for t, _ in right if t.alignment is not None],
-        [e.sure for _, e in right],
-        [e.possible for _, e in right],
-    )
+    maps, sure, possible = zip(*right, strict=True)
+    report = corpus_alignment(maps, sure, possible)
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in dataclasses.asdict(report).items()}
 
 

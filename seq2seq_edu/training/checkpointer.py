@@ -27,10 +27,7 @@ def fingerprint(pairs: Sequence[IdPair], validation: Sequence[IdPair], config: T
 
 
 class Checkpointer:
-    """Write ``best.safetensors`` and ``last.safetensors`` of one training, and read them again.
-
-    Of several processes all resume, and one writes: the others are made with ``writes=False``.
-    """
+    """Write ``best.safetensors`` and ``last.safetensors`` of one training, and read them again."""
 
     def __init__(
         self,
@@ -41,7 +38,7 @@ class Checkpointer:
         *,
         save_every: int,
         about: Mapping[str, Any] | None = None,
-        writes: bool = True,
+        writes: bool = True,  # of several processes all resume, and one writes
     ) -> None:
         self.best, self.last = folder / "best.safetensors", folder / "last.safetensors"
         self.state, self.texts, self.settings = state, texts, dict(settings)
@@ -81,9 +78,8 @@ class Checkpointer:
     def restore(self) -> None:
         """Put the training back to its last checkpoint; CheckpointError if that is of another training."""
         checkpoint = load_checkpoint(self.last)
-        progress = dict(checkpoint.progress)
+        progress, new = dict(checkpoint.progress), self.settings
         old = progress.pop("settings", {})
-        new = self.settings
         changed = [name for name in new if old.get(name, new[name] if old else None) != new[name]]
         if checkpoint.model.config != self.state.model.config:
             changed.insert(0, "model")

@@ -85,13 +85,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     Returns
     -------
     checkpoint : Checkpoint
-        On the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such file, it is cut short, it is not ours, it has another version, or its tensors
-        do not fit its configuration.
+        On the CPU. CheckpointError if there is no such file, it is cut short, not ours, of another version,
+        or its tensors do not fit its configuration.
     """
     path = find(Path(path))
     try:
@@ -115,7 +110,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         model = build(json.loads(metadata["config"]))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                parameter.copy_(_fitting(tensors.pop(f"model.{name}"), parameter))
+                stored, wanted = tensors.pop(f"model.{name}"), parameter.shape
+                if stored.shape != wanted:
+                    raise ValueError(f"{name} has shape {tuple(stored.shape)}, not {tuple(wanted)}")
+                parameter.copy_(stored)
         source, target = (
             KINDS[kind].from_bytes(tensors.pop(f"text.{side}").numpy().tobytes())
             for side, kind in zip(("source", "target"), json.loads(metadata["kinds"]), strict=True)
@@ -128,15 +126,6 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         ) from error
     optimizer = {name.removeprefix("optimizer."): t for name, t in tensors.items()}
     return Checkpoint(model.eval(), source, target, about, progress, optimizer)
-
-
-def _fitting(stored: Tensor, wanted: Tensor) -> Tensor:
-    """Return ``stored`` if it has the shape wanted."""
-    if stored.shape != wanted.shape:
-        raise ValueError(
-            f"a tensor has shape {tuple(stored.shape)} where the model wants {tuple(wanted.shape)}"
-        )
-    return stored
 
 
 def find(path: Path) -> Path:

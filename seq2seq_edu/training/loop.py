@@ -32,10 +32,8 @@ def update(
 
     Parameters
     ----------
-    model : EncoderDecoder
+    model, optimizer : EncoderDecoder and Optimizer of its parameters
         Changed in place.
-    optimizer : torch.optim.Optimizer
-        Of the model's parameters.
     batch : Batch
         On the model's device.
     config : TrainConfig
@@ -101,10 +99,8 @@ def train(
 
     Raises
     ------
-    ValueError
-        If there are no pairs.
-    FloatingPointError
-        If the loss or its gradient is not finite.
+    ValueError, FloatingPointError
+        If there are no pairs; if the loss or its gradient is not finite.
     """
     state = state or TrainState(model, pairs, config)
     device, total = next(model.parameters()).device, state.total

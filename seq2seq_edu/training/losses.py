@@ -22,10 +22,8 @@ def loss_plain(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0
 
     Parameters
     ----------
-    model : EncoderDecoder
-        The model.
-    batch : Batch
-        The pairs.
+    model, batch : EncoderDecoder and Batch
+        Their loss is asked for.
     label_smoothing : float
         As in ``torch.nn.functional.cross_entropy``.
 
@@ -44,12 +42,8 @@ def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0)
 
     Parameters
     ----------
-    model : EncoderDecoder
-        The model.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
+    model, batch, label_smoothing
+        As there.
 
     Returns
     -------
@@ -77,12 +71,7 @@ def validate(model: EncoderDecoder, pairs: Sequence[IdPair], tokens: int = 4000)
     Returns
     -------
     nll : float
-        Nats per target token, eos included; no label smoothing.
-
-    Raises
-    ------
-    ValueError
-        If there are no pairs.
+        Nats per target token, eos included; no label smoothing. ValueError if there are no pairs.
     """
     if not pairs:
         raise ValueError("there are no pairs to measure the loss on")

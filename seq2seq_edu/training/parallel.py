@@ -1,8 +1,4 @@
-"""Training with several processes that torchrun started: each takes a share of every batch.
-
-DistributedDataParallel adds up their gradients; a process weighs its loss by its real target tokens, so that
-the sum is exact. Imported only where there are several processes.
-"""
+"""Training with several processes that torchrun started: each takes a share of every batch."""
 
 from __future__ import annotations
 
@@ -101,10 +97,7 @@ def share(batch: Batch, rank: int, size: int) -> tuple[Batch, float]:
 
 
 class SharedUpdate:
-    """Take an optimiser step together with other processes, as ``training.update`` does alone.
-
-    Process 0's parameters are copied to all; every process returns the loss of the whole batch.
-    """
+    """Take a step as ``training.update`` does, together: from process 0's parameters, on the whole batch."""
 
     def __init__(self, model: EncoderDecoder) -> None:
         self.replica = DistributedDataParallel(_LossModule(model))
@@ -112,7 +105,7 @@ class SharedUpdate:
     def __call__(
         self, model: EncoderDecoder, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig
     ) -> tuple[Tensor, Tensor]:
-        """Take a step on the whole batch's pairs."""
+        """Return the loss of the whole batch and the norm of its gradient, in every process."""
         rank, size = dist.get_rank(), dist.get_world_size()
         torch.manual_seed(torch.initial_seed() + (rank << 24))  # each draws its own dropout
         mine, weight = share(batch, rank, size)

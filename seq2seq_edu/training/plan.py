@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from seq2seq_edu.data import IdPair, length_buckets
 from seq2seq_edu.training.config import TrainConfig
@@ -13,21 +14,15 @@ def schedule(pairs: Sequence[IdPair], config: TrainConfig) -> Iterator[tuple[int
 
     Parameters
     ----------
-    pairs : sequence of (source ids, target ids)
-        The training data.
-    config : TrainConfig
+    pairs, config : sequence of (source ids, target ids), and TrainConfig
         Its ``tokens`` and ``seed`` decide which pairs come together, and when.
 
     Yields
     ------
-    epoch, left : int
-        Number of the epoch, from 1, and how many of its batches are still to come.
-    index : list of int
-        The pairs of the batch.
+    epoch, left, index : int, int and list of int
+        Number of the epoch, from 1; how many of its batches are still to come; the pairs of this one.
     """
-    epoch = 0
-    while True:
-        epoch += 1
+    for epoch in count(1):
         batches = list(length_buckets(pairs, config.tokens, (config.seed, epoch)))
         for place, index in enumerate(batches):
             yield epoch, len(batches) - place - 1, index

@@ -229,7 +229,7 @@ def test_resume_of_nothing_is_refused_and_leaves_nothing(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_a_real_ctrl_c_in_a_real_process(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "seq2seq_edu.cli", "train", "--data", "reversal", "--device", "cpu"]
+    command = [sys.executable, "-m", "seq2seq_edu", "train", "--data", "reversal", "--device", "cpu"]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [*command, "--out", str(out)],

@@ -24,11 +24,14 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_bytes(content)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     monkeypatch.setattr(corpora, "SHA256", hashes)
+    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(tmp_path))
     return tmp_path
 
 
-def test_this_machine_runs_the_package(tmp_path: Path) -> None:
-    for finding in doctor.examine(tmp_path / "data", tmp_path):
+def test_this_machine_runs_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(tmp_path / "data"))
+    for finding in doctor.examine():
         assert finding.ok, finding
     assert list(tmp_path.iterdir()) == []
 
@@ -97,51 +100,41 @@ def test_font_missing_or_spoilt_or_without_chinese(tmp_path: Path) -> None:
 
 
 def test_data_all_there(published: Path) -> None:
-    assert doctor.check_data(published) == Finding("data", True, f"2 of 2 files in {published}")
+    assert doctor.check_data() == Finding("data", True, f"2 of 2 files in {published}")
 
 
-def test_data_by_environment_variable(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(published))
-    assert doctor.check_data().found.startswith("2 of 2")
-
-
-def test_data_still_to_be_downloaded_is_no_problem(published: Path) -> None:
+def test_data_still_to_be_downloaded_is_no_problem(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (published / "two" / "cmn.txt").unlink()
-    finding = doctor.check_data(published)
+    finding = doctor.check_data()
     assert finding.ok and finding.found.startswith("1 of 2") and "SEQ2SEQ_EDU_DATA" in finding.cure
-    assert doctor.check_data(published / "nowhere").found.startswith("0 of 2")
+    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(published / "nowhere"))
+    assert doctor.check_data().found.startswith("0 of 2")
     assert not (published / "nowhere").exists()
 
 
 def test_data_cut_short(published: Path) -> None:
     (published / "one" / "train.de.gz").write_bytes(b"ein")
-    finding = doctor.check_data(published)
+    finding = doctor.check_data()
     assert not finding.ok and "one/train.de.gz" in finding.found and "remove" in finding.cure
 
 
 def test_disk_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Path] = []
-
-    def usage(place: Path) -> SimpleNamespace:
-        seen.append(place)
-        return SimpleNamespace(free=doctor.DISK_NEEDED - 1)
-
-    monkeypatch.setattr(shutil, "disk_usage", usage)
-    finding = doctor.check_disk(tmp_path / "runs" / "new")
+    free = {tmp_path: doctor.DISK_NEEDED - 1}
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free[place]))
+    monkeypatch.chdir(tmp_path)
+    finding = doctor.check_disk()
     assert not finding.ok and finding.found == "1.0 GB free" and finding.cure
-    (tmp_path / "runs").mkdir()
-    doctor.check_disk(tmp_path / "runs")
-    assert seen == [tmp_path, tmp_path / "runs"]
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(dir: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    assert doctor.check_output(tmp_path / "runs").ok
+    monkeypatch.chdir(tmp_path)
+    assert doctor.check_output().ok
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    finding = doctor.check_output(tmp_path / "runs")
+    finding = doctor.check_output()
     assert not finding.ok and "Permission denied" in finding.found and "--out" in finding.cure
 
 
@@ -154,11 +147,11 @@ def test_jupyter_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_status_and_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fine, problem = Finding("a", True, "b"), Finding("c", False, "d", "e")
-    monkeypatch.setattr(doctor, "examine", lambda data_dir, out: [fine, Finding("n", True, "x", "y")])
+    monkeypatch.setattr(doctor, "examine", lambda: [fine, Finding("n", True, "x", "y")])
     assert doctor.main() == 0
     said = capsys.readouterr().out
     assert said.startswith("ok ") and "\nnote " in said and said.endswith("Everything is in place.\n")
-    monkeypatch.setattr(doctor, "examine", lambda data_dir, out: [problem, fine, problem])
+    monkeypatch.setattr(doctor, "examine", lambda: [problem, fine, problem])
     assert doctor.main() == 1
     said = capsys.readouterr().out
     assert said.count("PROBLEM") == said.count("-> e") == 2

@@ -241,8 +241,8 @@ def test_one_batch_is_learned_to_almost_no_loss(seed: int) -> None:
     pairs = [(source, source[::-1]) for source in sources]
     model = tiny(seed=seed, d_e=11, d_h=22, d_s=23, d_a=13, d_r=17)
     config = TrainConfig(max_steps=100, tokens=1000, lr=0.03, label_smoothing=0.0, seed=seed, device="cpu")
-    records = list(train(model, pairs, config))
-    assert records[0]["loss"] > 2 and records[-1]["loss"] < 0.05
+    entries = list(train(model, pairs, config))
+    assert entries[0]["loss"] > 2 and entries[-1]["loss"] < 0.05
     batch = make_batch(pairs)
     for b, hypothesis in enumerate(greedy(model, batch.src, batch.src_mask, max_length=13)):
         assert hypothesis.ids == batch.tgt_out[b][batch.tgt_mask[b]].tolist()  # eos was learned too
@@ -282,32 +282,32 @@ def start(
     return model, checkpoints.follow(train(model, pairs, config, validation=validation, state=state))
 
 
-def timeless(records: Iterator[Entry] | list[Entry]) -> list[Entry]:
+def timeless(entries: Iterator[Entry] | list[Entry]) -> list[Entry]:
     """Drop the seconds, which no two runs share."""
-    return [{k: v for k, v in record.items() if "seconds" not in k} for record in records]
+    return [{k: v for k, v in entry.items() if "seconds" not in k} for entry in entries]
 
 
-def take(records: Iterator[Entry], count: int) -> list[Entry]:
-    """Take some records and leave the training where it is."""
-    return [next(records) for _ in range(count)]
+def take(entries: Iterator[Entry], count: int) -> list[Entry]:
+    """Take some entries and leave the training where it is."""
+    return [next(entries) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Entry], dict[str, torch.Tensor]]:
-    """Train without interruption; return records and final parameters."""
-    model, records = start(tmp_path_factory.mktemp("whole"))
-    return timeless(records), {name: p.detach() for name, p in model.named_parameters()}
+    """Train without interruption; return entries and final parameters."""
+    model, entries = start(tmp_path_factory.mktemp("whole"))
+    return timeless(entries), {name: p.detach() for name, p in model.named_parameters()}
 
 
-def test_records_say_what_happened(uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]) -> None:
-    records, _ = uninterrupted
-    assert [r["step"] for r in records] == list(range(1, len(records) + 1))
-    assert [r["epoch"] for r in records] == sorted(r["epoch"] for r in records)
-    last_of_epoch = [r["step"] for r, s in zip(records, records[1:], strict=False) if r["epoch"] < s["epoch"]]
-    assert [r["step"] for r in records if "validation" in r] == [*last_of_epoch, len(records)]
-    assert records[-1]["tokens"] == 3 * sum(len(target) + 1 for _, target in many())
-    assert len(last_of_epoch) == 2 and 10 < len(records) < 20
-    assert records[-1]["validation"] < records[0]["loss"]
+def test_entries_say_what_happened(uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]) -> None:
+    entries, _ = uninterrupted
+    assert [r["step"] for r in entries] == list(range(1, len(entries) + 1))
+    assert [r["epoch"] for r in entries] == sorted(r["epoch"] for r in entries)
+    last_of_epoch = [r["step"] for r, s in zip(entries, entries[1:], strict=False) if r["epoch"] < s["epoch"]]
+    assert [r["step"] for r in entries if "validation" in r] == [*last_of_epoch, len(entries)]
+    assert entries[-1]["tokens"] == 3 * sum(len(target) + 1 for _, target in many())
+    assert len(last_of_epoch) == 2 and 10 < len(entries) < 20
+    assert entries[-1]["validation"] < entries[0]["loss"]
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 9])
@@ -315,12 +315,12 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]], count: int
 ) -> None:
     expected, parameters = uninterrupted
-    model, records = start(tmp_path)
-    first = take(records, count)
-    records.close()  # GeneratorExit, as a break in a loop gives it
+    model, entries = start(tmp_path)
+    first = take(entries, count)
+    entries.close()  # GeneratorExit, as a break in a loop gives it
     assert not model.training
-    model, records = start(tmp_path, resume=True)
-    assert timeless(first) + timeless(records) == expected
+    model, entries = start(tmp_path, resume=True)
+    assert timeless(first) + timeless(entries) == expected
     torch.testing.assert_close(dict(model.named_parameters()), parameters, rtol=0, atol=0)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "last.safetensors"]
 
@@ -329,23 +329,23 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     expected, _ = uninterrupted
-    _, records = start(tmp_path / "killed")
-    take(records, 5)  # the checkpoint is that of step 4, the end of the epoch, or of step 3
+    _, entries = start(tmp_path / "killed")
+    take(entries, 5)  # the checkpoint is that of step 4, the end of the epoch, or of step 3
     shutil.copytree(tmp_path / "killed", tmp_path / "found")
     _, again = start(tmp_path / "found", resume=True)
     rest = timeless(again)
     assert 3 < rest[0]["step"] <= 5 and rest == expected[int(rest[0]["step"]) - 1 :]
-    records.close()
+    entries.close()
 
 
-def test_sparse_records_are_those_of_every_step_left_out(
+def test_sparse_entries_are_those_of_every_step_left_out(
     tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     expected, _ = uninterrupted
-    config = TrainConfig(**{**vars(CONFIG), "log_every": 5, "save_every": 7})
-    _, records = start(tmp_path, config=config)
-    first = take(records, 2)
-    records.close()
+    config = replace(CONFIG, log_every=5, save_every=7)
+    _, entries = start(tmp_path, config=config)
+    first = take(entries, 2)
+    entries.close()
     _, rest = start(tmp_path, config=config, resume=True)
     found = timeless(first) + timeless(rest)
     steps = [int(r["step"]) for r in found]
@@ -354,18 +354,18 @@ def test_sparse_records_are_those_of_every_step_left_out(
 
 
 def test_a_finished_training_has_nothing_to_go_on_with(tmp_path: Path) -> None:
-    config = TrainConfig(**{**vars(CONFIG), "epochs": 1})
-    model, records = start(tmp_path, config=config)
-    assert list(records)
-    other, records = start(tmp_path, config=config, resume=True)
-    assert list(records) == []
+    config = replace(CONFIG, epochs=1)
+    model, entries = start(tmp_path, config=config)
+    assert list(entries)
+    other, entries = start(tmp_path, config=config, resume=True)
+    assert list(entries) == []
     torch.testing.assert_close(dict(other.named_parameters()), dict(model.named_parameters()), rtol=0, atol=0)
 
 
 def test_time_to_the_best_loss_counts_from_the_start_of_the_process(tmp_path: Path) -> None:
     before = since_start()
-    records = list(start(tmp_path)[1])
-    measured = [r for r in records if "validation" in r]
+    entries = list(start(tmp_path)[1])
+    measured = [r for r in entries if "validation" in r]
     assert all(before < r["seconds_to_best"] < since_start() for r in measured)
     best = min(range(len(measured)), key=lambda k: measured[k]["validation"])
     assert measured[-1]["seconds_to_best"] == measured[best]["seconds_to_best"]
@@ -374,9 +374,9 @@ def test_time_to_the_best_loss_counts_from_the_start_of_the_process(tmp_path: Pa
 
 
 def test_seconds_go_on_from_before_the_interruption(tmp_path: Path) -> None:
-    _, records = start(tmp_path)
-    before = take(records, 3)[-1]
-    records.close()
+    _, entries = start(tmp_path)
+    before = take(entries, 3)[-1]
+    entries.close()
     after = next(start(tmp_path, resume=True)[1])
     assert after["seconds"] > before["seconds"] and after["cpu_seconds"] > before["cpu_seconds"]
 
@@ -384,19 +384,19 @@ def test_seconds_go_on_from_before_the_interruption(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"config": TrainConfig(**{**vars(CONFIG), "lr": 0.02})}, "another lr .0.01, now 0.02."),
-        ({"config": TrainConfig(**{**vars(CONFIG), "seed": 2})}, "another seed"),
-        ({"config": TrainConfig(**{**vars(CONFIG), "max_steps": 5})}, "another max_steps .None, now 5."),
-        ({"config": TrainConfig(**{**vars(CONFIG), "precision": "bf16"})}, "another precision"),
+        ({"config": replace(CONFIG, lr=0.02)}, "another lr .0.01, now 0.02."),
+        ({"config": replace(CONFIG, seed=2)}, "another seed"),
+        ({"config": replace(CONFIG, max_steps=5)}, "another max_steps .None, now 5."),
+        ({"config": replace(CONFIG, precision="bf16")}, "another precision"),
         ({"pairs": [*many(30), ([4], [5])]}, "another data"),
         ({"validation": many(8)}, "another validation"),
         ({"texts": (TEXTS[0], Vocabulary("abcdefz"))}, "another vocabulary"),
     ],
 )
 def test_another_training_cannot_be_resumed(tmp_path: Path, change: dict[str, object], name: str) -> None:
-    _, records = start(tmp_path)
-    take(records, 2)
-    records.close()
+    _, entries = start(tmp_path)
+    take(entries, 2)
+    entries.close()
     before = (tmp_path / "last.safetensors").read_bytes()
     with pytest.raises(CheckpointError, match=f"{name}.*resume with the same settings, or use a new --out"):
         next(start(tmp_path, resume=True, **change)[1])
@@ -406,16 +406,16 @@ def test_another_training_cannot_be_resumed(tmp_path: Path, change: dict[str, ob
 def test_a_setting_that_is_gone_does_not_stop_an_old_training(
     tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
-    _, records = start(tmp_path)
-    first = take(records, 4)
-    records.close()
+    _, entries = start(tmp_path)
+    first = take(entries, 4)
+    entries.close()
     old = load_checkpoint(tmp_path / "last.safetensors")
     old.progress["settings"]["graphs"] = "auto"  # as it was written before
     save_checkpoint(
         tmp_path / "last.safetensors", old.model, *TEXTS, progress=old.progress, optimizer=old.optimizer
     )
-    _, records = start(tmp_path, resume=True)
-    assert timeless(first) + timeless(records) == uninterrupted[0]
+    _, entries = start(tmp_path, resume=True)
+    assert timeless(first) + timeless(entries) == uninterrupted[0]
 
 
 def test_another_model_cannot_be_resumed(tmp_path: Path) -> None:
@@ -452,27 +452,27 @@ def test_best_checkpoint_is_the_one_with_the_lowest_validation_loss(
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    model, records = start(tmp_path)
-    take(records, 5)
+    model, entries = start(tmp_path)
+    take(entries, 5)
     kept = load_checkpoint(tmp_path / "last.safetensors").progress["step"]
     with torch.no_grad():
         model.W_o.bias[4] = math.nan
     with pytest.raises(
         FloatingPointError, match="(?s)loss is nan at step 6.*lower learning rate; .*last.safetens"
     ):
-        next(records)
+        next(entries)
     back = load_checkpoint(tmp_path / "last.safetensors")
     assert back.progress["step"] == kept > 0
     assert all(p.isfinite().all() for p in back.model.parameters())
 
 
 def test_a_gradient_that_is_not_finite_spoils_no_checkpoint(tmp_path: Path) -> None:
-    config = TrainConfig(**{**vars(CONFIG), "save_every": 1})
-    model, records = start(tmp_path, config=config)
-    take(records, 2)
+    config = replace(CONFIG, save_every=1)
+    model, entries = start(tmp_path, config=config)
+    take(entries, 2)
     model.W_o.weight.register_hook(lambda gradient: gradient * math.inf)  # the loss itself is finite
     with pytest.raises(FloatingPointError, match="step 3, the norm of its gradient (inf|nan)"):
-        take(records, 2)
+        take(entries, 2)
     back = load_checkpoint(tmp_path / "last.safetensors")
     assert back.progress["step"] == 2 and all(p.isfinite().all() for p in back.model.parameters())
 
@@ -490,11 +490,11 @@ def test_without_a_checkpoint_the_message_says_so(tmp_path: Path) -> None:
 
 def test_bf16_trains_and_stays_near(uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]) -> None:
     model = tiny("general", seed=1, dropout=0.3)
-    config = TrainConfig(**{**vars(CONFIG), "precision": "bf16"})
-    records = list(train(model, many(), config, validation=many(7)))
+    config = replace(CONFIG, precision="bf16")
+    entries = list(train(model, many(), config, validation=many(7)))
     assert all(p.dtype == torch.float32 for p in model.parameters())
-    assert records[-1]["validation"] == pytest.approx(uninterrupted[0][-1]["validation"], abs=0.05)
-    assert records[0]["loss"] != uninterrupted[0][0]["loss"]  # something did run in bf16
+    assert entries[-1]["validation"] == pytest.approx(uninterrupted[0][-1]["validation"], abs=0.05)
+    assert entries[0]["loss"] != uninterrupted[0][0]["loss"]  # something did run in bf16
 
 
 def test_the_loss_is_compiled_once_and_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,12 +506,12 @@ def test_the_loss_is_compiled_once_and_only_if_asked(monkeypatch: pytest.MonkeyP
     assert compiled == [loss_fast]
 
 
-def test_what_the_reader_draws_between_two_records_changes_nothing(
+def test_what_the_reader_draws_between_two_entries_changes_nothing(
     tmp_path: Path, uninterrupted: tuple[list[Entry], dict[str, torch.Tensor]]
 ) -> None:
     found = []
-    for record in start(tmp_path)[1]:
-        found.append(record)
+    for entry in start(tmp_path)[1]:
+        found.append(entry)
         torch.rand(11)
         np.random.rand(3)
     assert timeless(found) == uninterrupted[0]
@@ -525,19 +525,19 @@ def test_training_changes_no_setting_of_the_process() -> None:
         )  # fmt: skip
 
     before, model = settings(), tiny(dropout=0.3)
-    records = train(model, many(), CONFIG)
-    next(records)
+    entries = train(model, many(), CONFIG)
+    next(entries)
     assert settings() == before
-    records.close()
+    entries.close()
     assert settings() == before and not model.training
 
 
 def test_a_training_alone_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(checkpointer, "save_checkpoint", lambda *args, **kwargs: pytest.fail("wrote a file"))
-    records = train(tiny(), many(), CONFIG, validation=many(3))
-    take(records, 5)
-    records.close()
+    entries = train(tiny(), many(), CONFIG, validation=many(3))
+    take(entries, 5)
+    entries.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -561,13 +561,13 @@ def test_running_mean_is_that_of_its_formula(decay: float) -> None:
 @pytest.mark.parametrize("count", [1, 4, 5])
 def test_a_training_with_a_running_mean_goes_on_exactly(count: int, tmp_path: Path) -> None:
     config = replace(CONFIG, average=0.9)
-    model, records = start(tmp_path / "one", config=config)
-    whole = timeless(records)
-    _, records = start(tmp_path / "two", config=config)
-    first = take(records, count)
-    records.close()
-    resumed, records = start(tmp_path / "two", config=config, resume=True)
-    assert timeless(first) + timeless(records) == whole
+    model, entries = start(tmp_path / "one", config=config)
+    whole = timeless(entries)
+    _, entries = start(tmp_path / "two", config=config)
+    first = take(entries, count)
+    entries.close()
+    resumed, entries = start(tmp_path / "two", config=config, resume=True)
+    assert timeless(first) + timeless(entries) == whole
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, dict(resumed.named_parameters())[name])
     plain = [r["validation"] for r in start(tmp_path / "three")[1] if "validation" in r]
@@ -575,8 +575,8 @@ def test_a_training_with_a_running_mean_goes_on_exactly(count: int, tmp_path: Pa
 
 
 def test_what_was_averaged_is_the_model_that_is_kept(tmp_path: Path) -> None:
-    model, records = start(tmp_path, config=replace(CONFIG, average=0.9))
-    losses = {r["validation"]: r["step"] for r in records if "validation" in r}
+    model, entries = start(tmp_path, config=replace(CONFIG, average=0.9))
+    losses = {r["validation"]: r["step"] for r in entries if "validation" in r}
     kept = load_checkpoint(tmp_path / "best.safetensors").model
     assert validate(kept, many()[:7]) == pytest.approx(min(losses), abs=1e-6)
     if losses[min(losses)] == max(losses.values()):
