@@ -43,9 +43,8 @@ def alignment_error_rate(
 
     Parameters
     ----------
-    links : iterable of (target step, source position), or array of shape (m, n)
-        A; from attention weights :func:`argmax_links` makes it.
-    sure, possible : sets of (target step, source position). S and P. Gold links know no eos.
+    links : iterable of (target step, source position), or array of attention weights (m, n). A.
+    sure, possible : sets of (target step, source position). S and P, without eos.
     has_eos : bool. For attention weights: whether the last row and column belong to eos.
 
     Returns
@@ -75,12 +74,11 @@ def corpus_alignment(
 
     Parameters
     ----------
-    alignments : sequence of arrays of shape (m, n)
-        One matrix a sentence, without padding; see :func:`argmax_links` for `has_eos`.
+    alignments : sequence of arrays of shape (m, n). One matrix a sentence, without padding.
     sure, possible : sequences of sets of (target step, source position). Gold links, without eos.
     has_eos : bool
-        Whether the last row and column of every matrix belong to eos. The row is left out of everything
-        below; the column stays, since weight on eos is weight not spent on a word.
+        Whether the last row and column belong to eos. The row is left out; the column stays, since weight on
+        eos is weight not spent on a word.
 
     Returns
     -------
@@ -89,30 +87,22 @@ def corpus_alignment(
     check_lists(alignments, sure, names=("alignments", "sure"))
     check_lists(alignments, possible, names=("alignments", "possible"))
     counts = np.zeros(4, dtype=np.int64)
-    hits: list[bool] = []
-    masses: list[float] = []
-    largest: list[float] = []
-    entropies: list[float] = []
+    hits, masses, largest, entropies = [], [], [], []
     for alignment, S, P in zip(alignments, sure, possible, strict=True):
         rows = _word_rows(alignment, has_eos)
         gold = _gold_mask(P, (rows.shape[0], rows.shape[1] - has_eos), rows.shape)
         counts += _link_counts(argmax_links(alignment, has_eos=has_eos), S, P)
         linked = gold.any(axis=1)
-        hits += gold[np.arange(len(rows)), rows.argmax(axis=1)][linked].tolist()
-        masses += np.where(gold, rows, 0).sum(axis=1)[linked].tolist()
-        largest += rows.max(axis=1).tolist()
-        entropies += _entropy(rows).tolist()
-    if not hits:
+        hits.append(gold[np.arange(len(rows)), rows.argmax(axis=1)][linked])
+        masses.append(np.where(gold, rows, 0).sum(axis=1)[linked])
+        largest.append(rows.max(axis=1))
+        entropies.append(-(rows * np.log(np.where(rows > 0, rows, 1))).sum(axis=1))  # 0 log 0 = 0
+    columns = [np.concatenate(part) for part in (hits, masses, largest, entropies)]
+    if not len(columns[0]):
         raise ValueError("no target step has a gold link: nothing to compare the weights with")
-    return AlignmentReport(
-        aer=_error_rate(counts),
-        argmax_accuracy=float(np.mean(hits)),
-        gold_mass=float(np.mean(masses)),
-        max_weight=float(np.mean(largest)),
-        entropy=float(np.mean(entropies)),
-        sentences=len(alignments),
-        steps=len(largest),
-    )
+    accuracy, mass, weight, entropy = (float(column.mean()) for column in columns)
+    steps = len(columns[-1])
+    return AlignmentReport(_error_rate(counts), accuracy, mass, weight, entropy, len(alignments), steps)
 
 
 def _word_rows(alignment: Array, has_eos: bool) -> Array:
@@ -149,13 +139,7 @@ def _link_counts(links: frozenset[Link], sure: Set[Link], possible: Set[Link]) -
 
 def _error_rate(counts: Array) -> float:
     """Compute the alignment error rate from the four counts."""
-    both_sure, both_possible, found, sure = (int(count) for count in counts)
+    both_sure, both_possible, found, sure = counts.tolist()
     if found + sure == 0:
         raise ValueError("no link was found and none is sure: the alignment error rate is not defined")
     return 1 - (both_sure + both_possible) / (found + sure)
-
-
-def _entropy(weights: Array) -> Array:
-    """Compute the entropy of each row in nats, with 0 log 0 = 0."""
-    safe = np.where(weights > 0, weights, 1)
-    return -(weights * np.log(safe)).sum(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -50,17 +50,16 @@ def bleu(
     .. math:: \mathrm{BLEU} = 100 \cdot \min(1, e^{1 - r/c}) \cdot \bigl(\prod_{k=1}^4 p_k\bigr)^{1/4}
 
     p_k is the share of the hypotheses' k-grams found in the references, c and r the total lengths of the two.
-    The two lists are named in the call: BLEU of swapped lists is another number and looks as plausible.
+    The lists are named in the call, since BLEU of swapped lists is another number and looks as plausible.
     Papineni et al. (2002), doi:10.3115/1073083.1073135; Post (2018), arXiv:1804.08771.
     Taught in: real_translation.
 
     Parameters
     ----------
-    hypotheses, references : sequences of str
-        What the model wrote and what a person wrote, one reference each. Not tokenised, except for "none".
+    hypotheses, references : sequences of str. What the model and what a person wrote, not tokenised.
     tokenize : {"13a", "intl", "zh", "char", "none"}
-        "13a" is the standard for European languages, "zh" for Chinese. "none" splits at spaces: with
-        `lowercase` it gives the BLEU tutorials print on their own tokens, not comparable with the others.
+        "13a" is the standard for European languages, "zh" for Chinese; "none" splits at spaces, as tutorials
+        do with their own lower-cased tokens, and is not comparable with the others.
     lowercase : bool. Ignore case.
 
     Returns
@@ -90,15 +89,13 @@ def bleu_interval(
 ) -> Interval:
     """Give corpus BLEU with its 95 % interval: percentiles over test sets redrawn with replacement.
 
-    The interval says how much the score would move with other sentences of the same kind; it says nothing of
-    other seeds of the training. (sacreBLEU's own bootstrap takes its seed from the environment alone.)
-    Koehn (2004), "Statistical significance tests for machine translation evaluation", EMNLP.
+    It says how much the score would move with other sentences of the same kind, not with another training.
+    (sacreBLEU's own bootstrap takes its seed from the environment alone.) Koehn (2004), EMNLP.
     Taught in: real_translation.
 
     Parameters
     ----------
-    hypotheses, references, tokenize, lowercase
-        As for :func:`bleu`.
+    hypotheses, references, tokenize, lowercase : as for :func:`bleu`
     samples, seed : int. Number of redrawn test sets, and the seed of the drawing.
 
     Returns
@@ -127,12 +124,11 @@ def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> f
 
     Parameters
     ----------
-    hypotheses, references : sequences
-        Of texts, or of token or id sequences (a list equals a tuple with the same items).
+    hypotheses, references : sequences. Of texts, or of sequences of tokens (a list may equal a tuple).
 
     Returns
     -------
-    share : float. From 0 (none) to 1 (all).
+    share : float
 
     Examples
     --------
@@ -145,18 +141,17 @@ def exact_match(hypotheses: Sequence[object], references: Sequence[object]) -> f
 def token_accuracy(hypotheses: Sequence[Sequence[object]], references: Sequence[Sequence[object]]) -> float:
     """Give the share of positions where hypothesis and reference hold the same token, in 0 .. 1.
 
-    Position k is compared with position k; the longer of the two says how many there are, so a missing and a
-    superfluous token both count as wrong. One token left out early makes all later ones wrong: read it beside
-    :func:`exact_match`. Taught in: train_and_look.
+    The longer of the two says how many positions there are, so a missing and a superfluous token count as
+    wrong. One left out early makes all later ones wrong: read it beside :func:`exact_match`.
+    Taught in: train_and_look.
 
     Parameters
     ----------
-    hypotheses, references : sequences of token (or id) sequences
-        Not texts: a text would be compared letter by letter.
+    hypotheses, references : sequences of token (or id) sequences, not of texts
 
     Returns
     -------
-    share : float. From 0 (none) to 1 (all), over the positions of all pairs together.
+    share : float. Over the positions of all pairs together.
 
     Examples
     --------
@@ -191,19 +186,14 @@ def by_length(
 
     Parameters
     ----------
-    lengths : sequence of int
-        Length of every item, by which it is sorted into a bin; usually of the source, in tokens.
-    hypotheses, references, tokenize, lowercase
-        As for :func:`bleu`.
-    edges : increasing sequence of int
-        Where a new bin begins: (5, 10) makes 0 .. 4, 5 .. 9 and 10 and more, so every item has one bin.
-    samples, seed : int. For the bootstrap intervals.
+    lengths : sequence of int. By which items are sorted into bins; usually of the source, in tokens.
+    hypotheses, references, tokenize, lowercase, samples, seed : as for :func:`bleu_interval`
+    edges : increasing sequence of int. Where a new bin begins: (5, 10) makes 0 .. 4, 5 .. 9, 10 and more.
 
     Returns
     -------
     records : list of LengthRecord
-        One a bin, shortest first, with count, mean length, exact match (0 .. 1) and BLEU (0 .. 100), both
-        with 95 % intervals. Look at the count: the interval of one item has no width and means nothing.
+        One a bin, shortest first. Look at the count: the interval of one item means nothing.
 
     Examples
     --------
@@ -219,24 +209,17 @@ def by_length(
     records = []
     for k, (low, above) in enumerate(zip([0, *edges], [*edges, None], strict=True)):
         chosen = np.flatnonzero(bins == k).tolist()
-        record = LengthRecord(low, None if above is None else above - 1)
-        if chosen:
-            h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
-            record = replace(
-                record,
-                count=len(chosen),
-                mean_length=float(np.mean([lengths[j] for j in chosen])),
-                exact_match=mean_interval(_matches(h, r), samples=samples, seed=seed),
-                bleu=bleu_interval(
-                    hypotheses=h,
-                    references=r,
-                    tokenize=tokenize,
-                    lowercase=lowercase,
-                    samples=samples,
-                    seed=seed,
-                ),
-            )
-        records.append(record)
+        high = None if above is None else above - 1
+        if not chosen:
+            records.append(LengthRecord(low, high))
+            continue
+        h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
+        mean_length = float(np.mean([lengths[j] for j in chosen]))
+        exact = mean_interval(_matches(h, r), samples=samples, seed=seed)
+        score = bleu_interval(
+            hypotheses=h, references=r, tokenize=tokenize, lowercase=lowercase, samples=samples, seed=seed
+        )
+        records.append(LengthRecord(low, high, len(chosen), mean_length, exact, score))
     return records
 
 
@@ -244,9 +227,8 @@ def mean_interval(values: Sequence[float], *, samples: int = 1000, seed: int = 0
     """Give the mean of numbers with its 95 % bootstrap interval."""
     if len(values) == 0:
         raise ValueError("no values to take the mean of")
-    numbers = np.asarray(values, dtype=float)
-    rows = numbers[:, None]
-    return _bootstrap(float(numbers.mean()), rows, lambda sums: sums[0] / len(numbers), samples, seed)
+    rows = np.asarray(values, dtype=float)[:, None]
+    return _bootstrap(float(rows.mean()), rows, lambda sums: sums[0] / len(rows), samples, seed)
 
 
 def check_lists(

@@ -1,8 +1,7 @@
 """Attention in PyTorch: one class a score, which says its name and title, who asks, and what it costs.
 
-A subclass of :class:`Attention` with a ``name`` is all that a new score needs: the command line, the tables,
-the cost widget and the bench find it in ``ATTENTIONS``. Nothing is kept on ``self`` between calls: what a
-step needs is in its arguments, what it finds in its result. The same equations in NumPy are in ``equations``.
+A subclass of :class:`Attention` with a ``name`` is all that a new score needs: command line, tables, cost
+widget and bench find it in ``ATTENTIONS``. Nothing is kept on ``self`` between calls. NumPy: ``equations``.
 """
 
 from __future__ import annotations
@@ -102,8 +101,6 @@ class NoAttention(Attention):
 
     .. math:: c_t = h_n
 
-    References
-    ----------
     Cho et al. (2014), arXiv:1406.1078. Taught in: why_attention.
     """
 
@@ -126,8 +123,6 @@ class DotAttention(Attention):
 
     .. math:: e_{t,i} = s_t^\top h_i
 
-    References
-    ----------
     Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
     """
 
@@ -148,8 +143,6 @@ class GeneralAttention(DotAttention):
 
     .. math:: e_{t,i} = s_t^\top W_a h_i
 
-    References
-    ----------
     Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1.
     """
 
@@ -174,8 +167,6 @@ class ScaledDotAttention(DotAttention):
 
     .. math:: e_{t,i} = \frac{(W_a s_t)^\top (U_a h_i)}{\sqrt{d_a}}
 
-    References
-    ----------
     Vaswani et al. (2017), arXiv:1706.03762, Eq. 1.
     """
 
@@ -205,8 +196,6 @@ class AdditiveAttention(Attention):
 
     .. math:: e_{t,i} = v_a^\top \tanh(W_a s_{t-1} + U_a h_i)
 
-    References
-    ----------
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2. Taught in: attention_weights.
     """
 

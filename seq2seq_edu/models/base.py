@@ -25,8 +25,8 @@ class Step(NamedTuple):
 class EncoderDecoder(nn.Module):
     """Say what training, decoding and scoring ask of a model; a subclass gives four methods.
 
-    A state is a Tensor with one row a sentence, so that search can drop and reorder rows without knowing the
-    model. In all sources, real tokens come first, and each row ends with eos before its padding.
+    A state has one row a sentence, so that search can drop and reorder rows without knowing the model. In all
+    sources, real tokens come first, and each row ends with eos before its padding.
     """
 
     kind: ClassVar[str]  # the name of the class in a checkpoint
@@ -65,10 +65,13 @@ class EncoderDecoder(nn.Module):
         return torch.stack(logits, dim=1), torch.stack(weights, dim=1) if weights else None
 
 
-def start_small(table: nn.Embedding) -> None:
-    """Draw token vectors of length about 1; the one of pad stays zero."""
-    nn.init.normal_(table.weight, std=table.embedding_dim**-0.5)
-    nn.init.zeros_(table.weight[PAD])
+def start_tables(model: Any) -> None:
+    """Draw token vectors of length about 1 (pad: zero); make the three tables one if they are shared."""
+    for table in (model.source_embedding, model.target_embedding):
+        nn.init.normal_(table.weight, std=table.embedding_dim**-0.5)
+        nn.init.zeros_(table.weight[PAD])
+    if model.config.share_embeddings:
+        model.source_embedding.weight = model.W_o.weight = model.target_embedding.weight
 
 
 def exact(logits: Tensor) -> Tensor:

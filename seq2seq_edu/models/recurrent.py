@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq_edu.data import PAD
 from seq2seq_edu.models.attention import ATTENTIONS, Attention, Memory
-from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_small
+from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_tables
 
 
 class Encoder(nn.Module):
@@ -24,18 +24,13 @@ class Encoder(nn.Module):
     .. math:: h_i = [\overrightarrow{h}_i ; \overleftarrow{h}_i]
 
     Sequences are packed, so the backward half begins at the last real token and padding is not read. A state
-    is d_h wide in all; each direction of a bidirectional encoder has half of it.
+    is d_h wide in all, both directions together.
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, section 3.2. Taught in: seq2seq.
 
-    Examples
-    --------
     >>> encoder = Encoder(d_e=3, d_h=4)
     >>> states, final = encoder(torch.zeros(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
     >>> tuple(states.shape), tuple(final.shape)
     ((2, 5, 4), (2, 4))
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, section 3.2. Taught in: seq2seq.
     """
 
     def __init__(self, d_e: int, d_h: int, bidirectional: bool = True) -> None:
@@ -68,8 +63,6 @@ class DecoderStep(nn.Module):
         s_t &= \mathrm{GRU}([E y_{t-1}; c_t], s_{t-1}) \\
         \text{Luong:}\quad s_t &= \mathrm{GRU}(E y_{t-1}, s_{t-1}), & c_t &= \mathrm{attend}(s_t)
 
-    References
-    ----------
     Bahdanau et al. (2015), arXiv:1409.0473, Eqs. 4-6; Luong et al. (2015), arXiv:1508.04025, section 3.
     """
 
@@ -103,14 +96,10 @@ class ModelConfig:
     d_s: int = 256  # decoder state
     d_a: int = 256  # attention layer
     d_r: int = 256  # narrow readout, between decoder and vocabulary
-    readout: str = (
-        "narrow"  # [s_t; c_t; E y_{t-1}] to d_r, then to the vocabulary; "wide": directly; "state": s_t alone
-    )
+    readout: str = "narrow"  # [s_t; c_t; E y_{t-1}] by d_r to the vocabulary; "wide": directly; "state": s_t
     bidirectional: bool = True  # the encoder reads right to left as well
     dropout: float = 0.3  # of embeddings and readout features, in training
-    share_embeddings: bool = (
-        False  # one table for source, target and output: needs one vocabulary, and d_r = d_e
-    )
+    share_embeddings: bool = False  # one table for source, target, output: one vocabulary, d_r = d_e
 
     def __post_init__(self) -> None:
         if self.attention not in ATTENTIONS:
@@ -153,19 +142,13 @@ class Seq2Seq(EncoderDecoder):
 
     .. math:: p(y_t \mid y_{<t}, x) = \mathrm{softmax}(W_o \tilde{s}_t), \quad s_0 = \tanh(W_s h_n)
 
-    Examples
-    --------
+    The final state joins both directions (the paper takes the backward one); the readout is a tanh layer (the
+    paper's is a maxout). Bahdanau et al. (2015), arXiv:1409.0473, appendix A. Taught in: train_and_look.
+
     >>> model = Seq2Seq(ModelConfig(source_vocab=11, target_vocab=13, d_e=4, d_h=6, d_s=5, d_a=3, d_r=4))
-    >>> src, tgt_in = torch.tensor([[5, 7, 2]]), torch.tensor([[1, 4]])
-    >>> logits, alignment = model(src, src != 0, tgt_in)
+    >>> logits, alignment = model(torch.tensor([[5, 7, 2]]), torch.ones(1, 3).bool(), torch.tensor([[1, 4]]))
     >>> tuple(logits.shape), tuple(alignment.shape)
     ((1, 2, 13), (1, 2, 3))
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A. The final state joins both directions
-    (the paper takes the backward one), and the readout is a tanh layer (the paper's is a maxout).
-    Taught in: train_and_look.
     """
 
     kind = "seq2seq"
@@ -183,11 +166,7 @@ class Seq2Seq(EncoderDecoder):
         self.readout = Readout(joined, c.d_r) if narrow else nn.Identity()
         self.W_o = nn.Linear(c.d_r if narrow else joined, c.target_vocab)
         self.dropout = nn.Dropout(c.dropout)
-        for table in (self.source_embedding, self.target_embedding):
-            start_small(table)
-        if c.share_embeddings:
-            self.source_embedding.weight = self.target_embedding.weight
-            self.W_o.weight = self.target_embedding.weight
+        start_tables(self)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
         """Read the source (B, n) once; return what the decoder looks at, and s_0 (B, d_s)."""
@@ -215,9 +194,9 @@ class Seq2Seq(EncoderDecoder):
     def readouts(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor, tgt_lengths: Sequence[int]) -> Tensor:
         """Run the fast path: the same features as ``forward``'s, at the N real target positions only.
 
-        Three things differ from the plain path, and none changes a number: the vocabulary layer is left to
-        the caller (once, not once a step), rows whose target has ended are dropped (rows must be sorted by
-        target length, longest first), and Luong's order attends for all steps at once. Time-major, (N, d_r).
+        No number changes: the vocabulary layer is left to the caller (once, not once a step), rows whose
+        target has ended are dropped (they come longest first), and Luong's order attends for all steps at
+        once. Time-major, (N, d_r).
         """
         memory, state = self.encode(src, src_mask)
         embedded = self.dropout(self.target_embedding(tgt_in))

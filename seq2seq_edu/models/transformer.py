@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from seq2seq_edu.data import PAD
 from seq2seq_edu.models.attention import Memory
-from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_small
+from seq2seq_edu.models.base import EncoderDecoder, Step, check_settings, start_tables
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,23 @@ class TransformerConfig:
 def positions(start: int, count: int, d_model: int, device: torch.device | None = None) -> Tensor:
     r"""Return sines and cosines that tell one position from another.
 
-    .. math::
+    .. math:: p_{i,2k} = \sin(i / 10000^{2k/d}), \qquad p_{i,2k+1} = \cos(i / 10000^{2k/d})
 
-        p_{i,2k} = \sin(i / 10000^{2k/d}), \qquad p_{i,2k+1} = \cos(i / 10000^{2k/d})
+    Vaswani et al. (2017), arXiv:1706.03762, section 3.5.
 
     Parameters
     ----------
-    start, count, d_model : int
-        Positions start .. start + count - 1, from 0; the width is even.
-    device : device, optional
-        Where to put the result.
+    start, count, d_model : int. Positions start .. start + count - 1, from 0; the width is even.
+    device : device, optional. Where to put the result.
 
     Returns
     -------
-    vectors : Tensor of shape (count, d_model)
-        In [-1, 1]; float32.
+    vectors : float32 Tensor of shape (count, d_model). In [-1, 1].
 
     Examples
     --------
     >>> positions(0, 2, 2).round(decimals=2).tolist()
     [[0.0, 1.0], [0.8399999737739563, 0.5400000214576721]]
-
-    References
-    ----------
-    Vaswani et al. (2017), arXiv:1706.03762, section 3.5.
     """
     i = torch.arange(start, start + count, dtype=torch.float32, device=device).unsqueeze(1)
     rates = torch.exp(torch.arange(0, d_model, 2, device=device) * (-math.log(10000.0) / d_model))
@@ -85,8 +78,6 @@ class MultiHeadAttention(nn.Module):
         \mathrm{head}_k = \mathrm{softmax}\!\left(\frac{Q_k K_k^\top}{\sqrt{d_k}}\right) V_k, \qquad
         Q_k = x W^Q_k, \; K_k = y W^K_k, \; V_k = y W^V_k
 
-    References
-    ----------
     Vaswani et al. (2017), arXiv:1706.03762, section 3.2.2.
     """
 
@@ -127,8 +118,6 @@ class Layer(nn.Module):
 
     The parts are: look at one's own sequence, look at the source (decoder only), a feed-forward network.
 
-    References
-    ----------
     Vaswani et al. (2017), arXiv:1706.03762, section 3.1; the norm stands before each part, as in Xiong et al.
     (2020), arXiv:2002.04745, because that trains without a long warm-up.
     """
@@ -171,21 +160,16 @@ class Layer(nn.Module):
 class Transformer(EncoderDecoder):
     r"""Translate with attention alone: no step of the encoder or of training waits for another.
 
-    The state of the decoder is what it has written so far: keys and values of every layer,
-    (B, t, layers, 2 d_model). ``weights`` of a step are those of the last layer to the source, the mean of
-    its heads; ``context`` is what the last layer makes of the step.
+    The state of the decoder is what it has written so far: keys and values of every layer, (B, t, layers,
+    2 d_model). ``weights`` of a step are the last layer's to the source, the mean of its heads; ``context``
+    is what that layer makes of the step.
 
-    Examples
-    --------
+    Vaswani et al. (2017), arXiv:1706.03762.
+
     >>> model = Transformer(TransformerConfig(source_vocab=11, target_vocab=13, d_model=4, d_ff=6, heads=2))
-    >>> src, tgt_in = torch.tensor([[5, 7, 2]]), torch.tensor([[1, 4]])
-    >>> logits, alignment = model(src, src != 0, tgt_in)
+    >>> logits, alignment = model(torch.tensor([[5, 7, 2]]), torch.ones(1, 3).bool(), torch.tensor([[1, 4]]))
     >>> tuple(logits.shape), tuple(alignment.shape)
     ((1, 2, 13), (1, 2, 3))
-
-    References
-    ----------
-    Vaswani et al. (2017), arXiv:1706.03762; the norm before each part as in Xiong et al. (2020).
     """
 
     kind = "transformer"
@@ -200,11 +184,7 @@ class Transformer(EncoderDecoder):
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(c.d_model), nn.LayerNorm(c.d_model)
         self.W_o = nn.Linear(c.d_model, c.target_vocab)
         self.dropout = nn.Dropout(c.dropout)
-        for table in (self.source_embedding, self.target_embedding):
-            start_small(table)
-        if c.share_embeddings:
-            self.source_embedding.weight = self.target_embedding.weight
-            self.W_o.weight = self.target_embedding.weight
+        start_tables(self)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> tuple[Memory, Tensor]:
         """Read the source once; the first state (B, 0, layers, 2 d_model) is empty: no word is there.
