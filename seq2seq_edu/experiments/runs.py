@@ -91,8 +91,7 @@ def run(
     """Train, score on the test split, and leave all that was found in one folder.
 
     Returns what was written to ``record.json``; None if Ctrl-C or SIGTERM stopped the training (to be
-    resumed); in a process other than the first an empty record. ValueError if ``out`` holds a run already or
-    the config does not fit the data or the interrupted run, OSError if files cannot be read or written.
+    resumed); in a process other than the first an empty record.
     """
     scoring.commit()  # as it is now, not after an hour of training
     with processes(config.device) as group:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -78,20 +77,14 @@ class Processes:
 
 
 def share(batch: Batch, rank: int, size: int) -> tuple[Batch, float]:
-    r"""Deal the rows of a batch to the processes, like cards; return one share, and the weight of its loss.
+    """Deal the rows of a batch to the processes, like cards; return one share, and the weight of its loss.
 
-    Process r has mean loss L_r over C_r real target tokens. DistributedDataParallel takes the mean of the
-    R gradients, so that the weight R C_r / C makes the whole batch's loss of it:
-
-    .. math:: \frac{1}{R} \sum_r \frac{R \, C_r}{C} \nabla L_r = \nabla \frac{1}{C} \sum_r C_r L_r
-
-    Where there are more processes than rows, some have the first row, with weight 0.
+    With C_r of the C real target tokens it is R C_r / C, as DistributedDataParallel takes the mean of the R
+    gradients. Where there are more processes than rows, some have the first row, with weight 0.
     """
     rows = list(range(len(batch.tgt_lengths)))[rank::size]
-    parts = (getattr(batch, f.name) for f in fields(batch))
-    mine: list[Any] = [
-        x[rows or [0]] if isinstance(x, Tensor) else [x[k] for k in rows or [0]] for x in parts
-    ]
+    taken, parts = rows or [0], vars(batch).values()
+    mine: list[Any] = [x[taken] if isinstance(x, Tensor) else [x[k] for k in taken] for x in parts]
     tokens = sum(batch.tgt_lengths[k] for k in rows)
     return Batch(*mine), size * tokens / sum(batch.tgt_lengths)
 

@@ -37,8 +37,8 @@ TEXTS = (Vocabulary("abcdefghi"), Vocabulary("abcdefg"))
 CONFIG = TrainConfig(epochs=2, tokens=43, lr=0.01, save_every=3, device="cpu", seed=1)
 CASES = {  # with 3 tokens a batch holds one to three pairs: some process has none
     "additive": CONFIG,
-    "transformer": TrainConfig(**{**vars(CONFIG), "average": 0.9}),
-    "tiny batches": TrainConfig(**{**vars(CONFIG), "tokens": 3, "max_steps": 11}),
+    "transformer": replace(CONFIG, average=0.9),
+    "tiny batches": replace(CONFIG, tokens=3, max_steps=11),
 }
 
 
@@ -74,9 +74,9 @@ def begin(
     )
 
 
-def timeless(records: list[Entry]) -> list[Entry]:
+def timeless(entries: list[Entry]) -> list[Entry]:
     """Drop the seconds, which no two runs share."""
-    return [{k: v for k, v in record.items() if "seconds" not in k} for record in records]
+    return [{k: v for k, v in entry.items() if "seconds" not in k} for entry in entries]
 
 
 def work(rank: int, port: int, folder: Path) -> None:
@@ -94,8 +94,8 @@ def work(rank: int, port: int, folder: Path) -> None:
                 order.touch()
             for case, config in CASES.items():
                 model = tiny(case, seed=0 if rank == 0 else 99)  # process 0's parameters go to all
-                records = timeless(list(begin(model, config, folder / case, group)[1]))
-                found[case] = records, {name: p.detach() for name, p in model.named_parameters()}
+                entries = timeless(list(begin(model, config, folder / case, group)[1]))
+                found[case] = entries, {name: p.detach() for name, p in model.named_parameters()}
             found["stopped"] = stop_and_resume(folder / "stopped", rank, group)
             found["nan"] = break_loss(folder / "nan", group)
             with pytest.raises(ValueError, match="compile is for one process"):
@@ -178,11 +178,11 @@ def test_curve_and_parameters_are_those_of_one_process(
     model = tiny(case)
     expected = timeless(list(begin(model, CASES[case], tmp_path, runs.OneProcess())[1]))
     parameters = {name: p.detach() for name, p in model.named_parameters()}
-    assert any("validation" in record for record in expected)
+    assert any("validation" in entry for entry in expected)
     for rank in range(SIZE):
-        records, theirs = found[rank][case]
+        entries, theirs = found[rank][case]
         torch.testing.assert_close(theirs, parameters, rtol=0, atol=1e-5)
-        for one, other in zip(records, expected, strict=True):
+        for one, other in zip(entries, expected, strict=True):
             assert ("validation" in one) == ("validation" in other and rank == 0)
             assert one == pytest.approx({k: v for k, v in other.items() if k in one}, abs=1e-5)
     torch.testing.assert_close(found[1][case][1], found[0][case][1], rtol=0, atol=0)
@@ -197,7 +197,7 @@ def test_all_stop_after_the_same_step_and_go_on_together(found: list[dict[str, A
     whole = found[0]["additive"][0]
     for rank in range(SIZE):
         seen, rest = found[rank]["stopped"]
-        assert [record["step"] for record in seen] == [1, 2]
+        assert [entry["step"] for entry in seen] == [1, 2]
         assert [r["loss"] for r in seen + rest] == [r["loss"] for r in whole]
 
 
