@@ -24,7 +24,7 @@ and outside of such sentences it guesses.
 
 | | |
 |---|---|
-| data | Tatoeba Chinese-English pairs, as listed by ManyThings (pinned copy, see `seq2seq_edu/corpora.py`) |
+| data | Tatoeba Chinese-English pairs, as listed by ManyThings (pinned: `seq2seq_edu/data/corpora.py`) |
 | split | by sentence, none stands on two sides; {pairs:,} / {validation:,} / {test:,} pairs |
 | Chinese | converted to simplified characters before training |
 | subwords | joint byte-pair encoding, {vocabulary:,} pieces, from the training split only |
@@ -51,7 +51,7 @@ a generated grammar and nothing else: real sentences are beyond it.
 
 | | |
 |---|---|
-| data | generated, `seq2seq_edu/grammar.py`, seed 0: no sentence is real |
+| data | generated, `seq2seq_edu/data/grammar`, seed 0: no sentence is real |
 | split | {pairs:,} / {validation:,} / {test:,} pairs, no pair on two sides |
 | exact match | **{exact}** of the held-out sentences, greedy |
 | alignment error rate | {aer}, greedy, links known from the grammar |

@@ -70,3 +70,14 @@ def test_the_map_names_every_room(text: str) -> None:
     rooms -= {"__init__", "__main__", "__pycache__", "files", "fonts", "locale"}
     missing = {room for room in rooms if not re.search(rf"(^|[`/ ]){room}\b", text, flags=re.MULTILINE)}
     assert not missing, f"the map does not tell what {', '.join(sorted(missing))} is for"
+
+
+def test_files_of_the_package_that_a_page_names_are_there() -> None:
+    pages = [
+        path for pattern in ("*.md", "*/README.md", "checkpoints/*/README.md") for path in ROOT.glob(pattern)
+    ]
+    named = {
+        name for page in pages for name in re.findall(r"seq2seq_edu/[\w/]+\.py", page.read_text("utf-8"))
+    }
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert named and not missing, f"no longer there: {', '.join(sorted(missing))}"
