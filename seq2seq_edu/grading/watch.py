@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 LOOK = 0.05  # seconds between two looks at the memory
 
 
@@ -74,6 +72,8 @@ def _tree(pid: int) -> Iterator[int]:
 
 def _resident(pid: int) -> int:
     """Return the bytes of memory of a process."""
+    import psutil  # on Linux it needs what other systems lack
+
     with suppress(psutil.Error):
         return int(psutil.Process(pid).memory_info().rss)
     return 0
@@ -81,6 +81,8 @@ def _resident(pid: int) -> int:
 
 def _share(pid: int) -> int:
     """Return the bytes of memory of a process, its part of those it shares; slow, so asked second."""
+    import psutil
+
     with suppress(psutil.Error):
         info = psutil.Process(pid).memory_full_info()
         return int(getattr(info, "pss", info.rss))
