@@ -202,6 +202,11 @@ function fitContents() {
   for (let size = 21; size > 13 && list.offsetHeight > 590; size -= 0.5) list.style.fontSize = `${size}px`;
 }
 
+// What is wider than its place is scrolled by key; of a slide that is not shown no width can be read.
+function reachWide() {
+  for (const part of document.querySelectorAll(PARTS)) if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
+}
+
 async function arrangeAll() {
   const all = (what) => [...document.querySelectorAll(what)];
   const answers = all("details.unfold");
@@ -213,7 +218,7 @@ async function arrangeAll() {
   await document.fonts.ready;
   fitContents();
   for (const section of all(".slides > section > section")) await arrange(section);
-  for (const part of all(PARTS)) if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
+  reachWide();
   answers.forEach((answer) => (answer.open = /print-pdf/.test(location.search)));
 }
 
@@ -225,7 +230,8 @@ async function start() {
     backgroundTransition: "none", navigationMode: "linear", slideNumber: "c/t", controlsTutorial: false, scrollActivationWidth: null,
     pdfSeparateFragments: true, pdfMaxPagesPerSlide: 1, keyboard: { 40: () => scrolled(1), 38: () => scrolled(-1) },
   });
-  Reveal.on("fragmentshown", (event) => opened(event, true));
+  Reveal.on("slidechanged", reachWide);
+  Reveal.on("fragmentshown", (event) => (opened(event, true), reachWide()));
   Reveal.on("fragmenthidden", (event) => opened(event, false));
   document.documentElement.dataset.ready = "yes";
 }

@@ -26,7 +26,7 @@ Bundle = dict[str, str]
 @pytest.fixture(autouse=True)
 def tidy() -> Iterator[None]:
     """Leave neither figures nor settings behind."""
-    with mpl.rc_context():
+    with mpl.rc_context(), np.printoptions():
         yield
     plt.close("all")
 

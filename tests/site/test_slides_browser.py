@@ -180,7 +180,8 @@ def test_an_answer_is_folded_until_the_next_key(browser: Any, small: Path) -> No
         answer = page.locator("#question details p")
         for key, there in (("ArrowRight", True), ("ArrowLeft", False), ("Space", True)):
             page.keyboard.press(key)
-            assert answer.is_visible() == there and now(page) == "question"
+            answer.wait_for(state="visible" if there else "hidden")
+            assert now(page) == "question"
         page.keyboard.press("PageDown")
         assert now(page) == "play"
 
