@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from seq2seq_edu.plots import style
-from seq2seq_edu.plots.style import BOX, FAINT, INK, WEIGHTS, Floats, visible
+from seq2seq_edu.plots.style import BOX, FAINT, INK, WEIGHTS, Floats, describe, luminance, visible
 
 Links = Collection[tuple[int, int]]  # (target step, source position), 0-based
 
@@ -33,46 +32,32 @@ def heatmap(
 
     .. math:: \alpha_{t,i} \in [0, 1]
 
+    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, figure 3. Taught in: attention_weights.
+
     Parameters
     ----------
-    alignment : array of shape (m, n)
-        Attention weights of one sentence; every number between 0 and 1.
-    target_tokens, source_tokens : sequences of m and of n strings
-        Names of the rows and of the columns, shown as they are (`$` and `_` are plain characters).
-    gold, possible : collections of (t, i), 0-based
-        True links, boxed with a solid line (sure) and a dashed line (possible).
+    alignment : array of shape (m, n). Attention weights of one sentence; anything else is a ValueError.
+    target_tokens, source_tokens : m and n strings. Names of rows and columns, shown as they are (`$` too).
+    gold, possible : collections of (t, i), 0-based. True links, boxed solid (sure) and dashed (possible).
     title : str
-        Text over the map.
-    values : bool
-        Write the number in each cell; by default only in maps small enough to read. Otherwise a colour bar.
-    ax : Axes
-        Where to draw; by default a new figure that fits.
+    values : bool. Write the number in each cell (by default if the map is small), or else a colour bar.
+    ax : Axes. Where to draw; by default a new figure that fits.
 
     Returns
     -------
-    ax : Axes
-        The picture; source labels are on top.
-
-    Raises
-    ------
-    ValueError
-        If the tokens do not fit the shape, a number is not a weight, or a link lies outside the map.
+    ax : Axes. Source labels are on top.
 
     Examples
     --------
     >>> ax = heatmap([[0.9, 0.1], [0.2, 0.8]], ["I", "ran"], ["我", "跑了"], gold={(0, 0), (1, 1)})
     >>> [text.get_text() for text in ax.texts]
     ['0.90', '0.10', '0.20', '0.80']
-
-    References
-    ----------
-    Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, figure 3. Taught in: attention_weights.
     """
     weights = checked_weights(alignment, target_tokens, source_tokens)
     sure = checked_links(gold, weights.shape, "gold")
     maybe = checked_links(possible, weights.shape, "possible") - sure
     m, n = weights.shape
-    values = m * n <= 200 and n <= 16 if values is None else values
+    values = _readable(m, n) if values is None else values
     side = _side(m, n, values)
     if ax is None:
         width, height = _size(target_tokens, source_tokens, side)
@@ -88,11 +73,11 @@ def heatmap(
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=18, pad=0.02, ticks=[0, 0.5, 1])
         bar.outline.set_linewidth(0.5)  # type: ignore[operator]
         bar.ax.tick_params(length=0)
-    _box(ax, maybe, dashed=True)
-    _box(ax, sure, dashed=False)
+    _box(ax, maybe, (0, (3, 1.6)))
+    _box(ax, sure, "solid")
     if title is not None:
         ax.set_title(title)
-    style.describe(ax, _words(weights, target_tokens, source_tokens, sure | maybe))
+    describe(ax, _words(weights, target_tokens, source_tokens, sure | maybe))
     return ax
 
 
@@ -101,34 +86,24 @@ def maps(given: Mapping[str, tuple[Any, ...]], *, values: bool | None = None) ->
 
     Parameters
     ----------
-    given : title to (alignment, target_tokens, source_tokens[, gold[, possible]])
-        As for `heatmap`.
-    values : bool
-        As for `heatmap`.
+    given : title to (alignment, target_tokens, source_tokens[, gold[, possible]]). As for `heatmap`.
+    values : bool. As for `heatmap`.
 
     Returns
     -------
-    axes : list of Axes
-        One a map, in the given order.
-
-    Examples
-    --------
-    >>> names = ["I", "ran"], ["我", "跑了"]
-    >>> axes = maps({"sharp": ([[1, 0], [0, 1]], *names), "even": ([[0.5, 0.5], [0.5, 0.5]], *names)})
-    >>> [len(ax.texts) for ax in axes]  # the weights
-    [4, 4]
+    axes : list of Axes. One a map, in the given order.
     """
     if not given:
         raise ValueError("there is no map, expected at least one title with its weights")
     shapes = [np.shape(weights) for weights, *_ in given.values()]
-    numbers = all(m * n <= 200 and n <= 16 for m, n in shapes) if values is None else values
-    side = min(_side(m, n, numbers) for m, n in shapes)
+    values = all(_readable(m, n) for m, n in shapes) if values is None else values
+    side = min(_side(m, n, values) for m, n in shapes)
     sizes = [_size(targets, sources, side) for _, targets, sources, *_ in given.values()]
     figure = plt.figure(figsize=(sum(width for width, _ in sizes), max(height for _, height in sizes) + 0.3))
     grid = figure.subplots(1, len(given), width_ratios=[n for _, n in shapes], squeeze=False)[0]
     for ax, (title, (weights, targets, sources, *links)) in zip(grid, given.items(), strict=True):
         boxes = dict(zip(("gold", "possible"), links, strict=False))
-        heatmap(weights, targets, sources, **boxes, title=title, values=numbers, ax=ax)
+        heatmap(weights, targets, sources, **boxes, title=title, values=values, ax=ax)
     return list(grid)
 
 
@@ -167,39 +142,44 @@ def checked_links(links: Links | None, shape: tuple[int, ...], name: str) -> set
     return found
 
 
+def _readable(m: int, n: int) -> bool:
+    """Tell whether a map is small enough for a number in each cell."""
+    return m * n <= 200 and n <= 16
+
+
 def _side(m: int, n: int, values: bool) -> float:
     """Return the side of a cell in inches."""
     return 0.5 if values else float(np.clip(9.0 / max(m, n), 0.13, 0.36))
 
 
-def _width(token: str) -> float:
-    """Estimate the width of a token in em: a Chinese character counts 1, a letter about a half."""
-    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.55 for letter in token)
+def _widest(tokens: Sequence[str]) -> float:
+    """Estimate the width of the longest token in em: a Chinese character counts 1, a letter about a half."""
+    return max(sum(1.0 if east_asian_width(c) in "WF" else 0.55 for c in token) for token in tokens)
 
 
 def _size(targets: Sequence[str], sources: Sequence[str], side: float) -> tuple[float, float]:
     """Return the inches that a map and its labels take; long source tokens are turned and need height."""
     em = 11 / 72
-    widest = em * max(map(_width, sources))
-    width = em * (max(map(_width, targets)) + 2.5) + len(sources) * side + 0.5
+    widest = em * _widest(sources)
+    width = em * (_widest(targets) + 2.5) + len(sources) * side + 0.5
     return width, len(targets) * side + (widest + 0.5 if widest > side else 0.55) + 0.45
 
 
 def _label(ax: Axes, targets: Sequence[str], sources: Sequence[str], side: float) -> None:
     """Put source tokens on top and target tokens at the left, as plain text, as large as a cell allows."""
     size = float(np.clip(side * 72 * 0.62, 5.0, 11.0))
-    upright = max(map(_width, sources)) * size <= side * 72 * 0.98
+    upright = _widest(sources) * size <= side * 72 * 0.98
     turn: dict[str, Any] = {} if upright else {"rotation": 55, "ha": "left", "rotation_mode": "anchor"}
     plain: dict[str, Any] = {"parse_math": False, "fontsize": size, "color": INK}  # a $ starts no formula
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.set_xticks(range(len(sources)), [visible(s) for s in sources], **plain, **turn)
     ax.set_yticks(range(len(targets)), [visible(s) for s in targets], **plain)
-    ax.tick_params(length=0, pad=4)
-    ax.spines[:].set(visible=True, color=FAINT)
     ax.set_xticks(np.arange(1, len(sources)) - 0.5, minor=True)
     ax.set_yticks(np.arange(1, len(targets)) - 0.5, minor=True)
+    ax.tick_params(length=0, pad=4)
     ax.tick_params(which="minor", length=0)
+    ax.spines[:].set(visible=True, color=FAINT)
     if side > 0.2:  # a finer grid would be stronger than the weights
         ax.grid(which="minor", color=FAINT, linewidth=0.8)
 
@@ -207,18 +187,17 @@ def _label(ax: Axes, targets: Sequence[str], sources: Sequence[str], side: float
 def _write(ax: Axes, weights: Floats) -> None:
     """Write each weight in its cell, dark on light cells and light on dark ones."""
     for (t, i), weight in np.ndenumerate(weights):
-        ink = "white" if style.luminance(WEIGHTS(weight)) < 0.213 else INK
+        ink = "white" if luminance(WEIGHTS(weight)) < 0.213 else INK
         alpha = 1.0 if weight >= 0.005 else 0.4  # a cell that reads 0.00 should not shout
         ax.text(i, t, f"{abs(weight):.2f}", ha="center", va="center", fontsize=9, color=ink, alpha=alpha)
 
 
-def _box(ax: Axes, links: set[tuple[int, int]], *, dashed: bool) -> None:
+def _box(ax: Axes, links: set[tuple[int, int]], line: Any) -> None:
     """Box the linked cells, a little inside their border so that neighbours do not touch."""
+    halo = {"edgecolor": "white", "linewidth": 3.4, "gid": "halo"}
     for t, i in sorted(links):
-        corner = (i - 0.43, t - 0.43)
-        line: Any = (0, (3, 1.6)) if dashed else "solid"
-        ax.add_patch(Rectangle(corner, 0.86, 0.86, fill=False, edgecolor="white", linewidth=3.4, gid="halo"))
-        ax.add_patch(Rectangle(corner, 0.86, 0.86, fill=False, edgecolor=BOX, linewidth=2.0, linestyle=line))
+        for look in (halo, {"edgecolor": BOX, "linewidth": 2.0, "linestyle": line}):
+            ax.add_patch(Rectangle((i - 0.43, t - 0.43), 0.86, 0.86, fill=False, **look))
 
 
 def _words(weights: Floats, targets: Sequence[str], sources: Sequence[str], boxes: set[Any]) -> str:

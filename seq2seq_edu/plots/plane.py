@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from numpy.typing import ArrayLike
 
-from seq2seq_edu.plots.charts import finish, pairs
+from seq2seq_edu.plots.charts import HALO, finish, pairs
 from seq2seq_edu.plots.style import COLOURS, INK, Floats, describe, number, panels
 
 
@@ -30,19 +29,14 @@ def hull(
 
     Parameters
     ----------
-    encoder_states : array of shape (n, 2)
-        The points h_i.
-    weights : array of shape (n,)
-        Attention weights; larger ones have larger points and stronger strings.
-    labels : sequence of n strings
-        Names of the points; by default h_1 .. h_n.
-    title, ax
-        As for `curves`.
+    encoder_states : array of shape (n, 2). The points h_i.
+    weights : array of shape (n,). Attention weights; larger ones have larger points and stronger strings.
+    labels : n strings. Names of the points; by default h_1 .. h_n.
+    title, ax : as for `curves`
 
     Returns
     -------
-    ax : Axes
-        The star is c_t.
+    ax : Axes. The star is c_t.
 
     Examples
     --------
@@ -66,12 +60,7 @@ def hull(
         side = 1 if point[1] >= points[:, 1].mean() else -1  # above or below, away from the middle
         text = note(ax, f"{name}  {weight:.2f}", point, (0, side * (12 + 13 * np.sqrt(weight))), INK)
         text.set_parse_math(labels is None)
-    strings = points - context
-    strings = strings / np.maximum(np.linalg.norm(strings, axis=1, keepdims=True), 1e-12)
-    turns = np.exp(1j * np.linspace(0, 2 * np.pi, 24, endpoint=False))
-    ways = np.stack([turns.real, turns.imag], axis=1)
-    free = ways[(ways @ strings.T).max(axis=1).argmin()]  # as far from every string as can be
-    note(ax, "$c_t$", context, 15 * free, COLOURS[1]).set_fontsize(15)
+    note(ax, "$c_t$", context, 15 * _free_way(points - context), COLOURS[1]).set_fontsize(15)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.3)
     finish(ax, "first coordinate", "second coordinate", title)
@@ -85,8 +74,16 @@ def note(ax: Axes, words: str, point: ArrayLike, offset: ArrayLike, colour: str)
     """Write words on a thin white halo near a point; `offset` is in printer's points (1/72 inch)."""
     (x, y), (right, up) = np.asarray(point), np.asarray(offset)
     text = ax.annotate(words, (x, y), (right, up), textcoords="offset points", color=colour)
-    text.set(ha="center", va="center", path_effects=[withStroke(linewidth=2.5, foreground="white")])
+    text.set(ha="center", va="center", path_effects=HALO)
     return text
+
+
+def _free_way(strings: Floats) -> Floats:
+    """Return the direction, of length 1, that is as far from every string as can be."""
+    ahead = strings / np.maximum(np.linalg.norm(strings, axis=1, keepdims=True), 1e-12)
+    turns = np.exp(1j * np.linspace(0, 2 * np.pi, 24, endpoint=False))
+    ways = np.stack([turns.real, turns.imag], axis=1)
+    return np.asarray(ways[(ways @ ahead.T).max(axis=1).argmin()])
 
 
 def convex_hull(points: Floats) -> Floats:
@@ -99,11 +96,6 @@ def convex_hull(points: Floats) -> Floats:
     Returns
     -------
     corners : array of shape (k, 2)
-
-    Examples
-    --------
-    >>> convex_hull(np.array([[0.0, 0.0], [2.0, 0.0], [0.5, 0.5], [0.0, 2.0]])).tolist()
-    [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]]
     """
     order = sorted({(float(a), float(b)) for a, b in points})
     corners: list[tuple[float, float]] = []

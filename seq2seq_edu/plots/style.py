@@ -74,7 +74,7 @@ def use_style() -> None:
     """Register the Chinese font that comes with the package and set matplotlib's defaults for this book."""
     if not FONT_FILE.is_file():
         raise FileNotFoundError(f"no font at {FONT_FILE}: reinstall the package, its files are incomplete")
-    if str(FONT_FILE) not in {entry.fname for entry in font_manager.fontManager.ttflist}:
+    if all(entry.fname != str(FONT_FILE) for entry in font_manager.fontManager.ttflist):
         font_manager.fontManager.addfont(FONT_FILE)
     mpl.rcParams.update(STYLE)
 
@@ -85,20 +85,12 @@ def panels(n: int = 1, size: str = "text", **options: Any) -> Any:
     Parameters
     ----------
     n : int
-        How many axes.
-    size : str
-        "small", "text" or "wide": 4.6, 6.4 or 9.6 inches.
-    **options
-        For ``plt.subplots``, such as ``sharey=True``.
+    size : "small", "text" or "wide". 4.6, 6.4 or 9.6 inches.
+    **options : for ``plt.subplots``, such as ``sharey=True``
 
     Returns
     -------
     axes : Axes, or array of n Axes
-
-    Examples
-    --------
-    >>> left, right = panels(2, size="wide")
-    >>> plt.close(left.figure)
     """
     if size not in SIZES:
         raise ValueError(f"size is {size!r}, expected one of {', '.join(SIZES)}")
@@ -107,8 +99,7 @@ def panels(n: int = 1, size: str = "text", **options: Any) -> Any:
 
 def describe(ax: Axes, words: str) -> None:
     """Keep what can be seen on the axes, in words, for `alt_text`."""
-    before = ax.get_label()
-    ax.set_label(f"{before} {words}".strip())  # type: ignore[no-untyped-call]
+    ax.set_label(f"{ax.get_label()} {words}".strip())  # type: ignore[no-untyped-call]
 
 
 def alt_text(figure: Figure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ WORDS = {"kept": INK, "finished": "white", "pruned": GREY}
 
 
 def beam_tree(
-    nodes: Sequence[Any],
+    nodes: Sequence[TreeNode],
     tokens: Sequence[str],
     *,
     pruned: int = 2,
@@ -33,23 +34,18 @@ def beam_tree(
 
     is the number under a word. Blue boxes were kept, orange ones are finished (eos), dashed grey ones were
     pruned. The thick line leads to the finished node with the best score. The most probable child stands
-    beside its parent, so the straight line along the top is greedy search.
+    beside its parent, so the straight line along the top is greedy search. Taught in: decoding.
 
     Parameters
     ----------
-    nodes : sequence of `decoding.Node`
-        The root first, ``nodes[i].id == i``: parent (None for the root), step, log_prob, score and status.
-    tokens : sequence of strings
-        The word of each node, shown as it is.
-    pruned : int
-        Most pruned nodes that are drawn a step (the best ones), so that the picture stays readable.
-    title, ax
-        As for `curves`; by default a new figure that fits.
+    nodes : sequence of `decoding.Node`. The root first, ``nodes[i].id == i``.
+    tokens : sequence of strings. The word of each node, shown as it is.
+    pruned : int. Most pruned nodes that are drawn a step (the best ones), so that the picture can be read.
+    title, ax : as for `curves`; by default a new figure that fits
 
     Returns
     -------
-    ax : Axes
-        One text a node.
+    ax : Axes. One text a node.
 
     Examples
     --------
@@ -58,19 +54,15 @@ def beam_tree(
     >>> child = Node(id=1, parent=0, step=1, log_prob=-0.5, score=-0.5, status="finished")
     >>> [text.get_text() for text in beam_tree([root, child], ["<bos>", "<eos>"]).texts]
     ['<bos>', '<eos>\n−0.50']
-
-    References
-    ----------
-    Taught in: decoding.
     """
     _check(nodes, tokens)
     shown = _shown(nodes, pruned)
     heights = _heights(nodes, shown)
-    steps = max(node.step for node in shown)
+    steps, lowest, highest = shown[-1].step, min(heights.values()), max(heights.values())
     if ax is None:
         widest = max(len(visible(tokens[node.id])) for node in shown)
         width = 0.6 + (steps + 0.4) * max(0.85, 0.3 + 0.095 * widest)  # inches
-        ax = plt.figure(figsize=(width, 0.5 + 0.42 * (1 - min(heights.values())))).add_subplot()
+        ax = plt.figure(figsize=(width, 0.5 + 0.42 * (1 - lowest))).add_subplot()
     path = _winner(nodes)
     for node in shown:
         if node.parent is not None:
@@ -80,8 +72,7 @@ def beam_tree(
             x, top, y = node.step, heights[node.parent], heights[node.id]
             ax.plot([x - 1, x - 0.5, x - 0.5, x], [top, top, y, y], solid_joinstyle="round", **style)
         _write(ax, node, tokens[node.id], heights[node.id])
-    ax.set_xlim(-0.45, steps + 0.45)
-    ax.set_ylim(min(heights.values()) - 0.6, max(heights.values()) + 0.6)
+    ax.set(xlim=(-0.45, steps + 0.45), ylim=(lowest - 0.6, highest + 0.6))
     ax.set_axis_off()
     if title is not None:
         ax.set_title(title)
@@ -89,7 +80,7 @@ def beam_tree(
     return ax
 
 
-def _write(ax: Axes, node: Any, token: str, height: float) -> None:
+def _write(ax: Axes, node: TreeNode, token: str, height: float) -> None:
     """Put the box of a node in its place."""
     number = "" if node.parent is None else f"\n{node.log_prob:.2f}".replace("-", "\N{MINUS SIGN}")
     box = {"boxstyle": "round,pad=0.22", **LOOKS[node.status]}
@@ -98,7 +89,7 @@ def _write(ax: Axes, node: Any, token: str, height: float) -> None:
     ax.text(node.step, height, visible(token) + number, bbox=box, **centre, **words)
 
 
-def _check(nodes: Sequence[Any], tokens: Sequence[str]) -> None:
+def _check(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
     """Say what is wrong with the tree."""
     if not nodes or nodes[0].parent is not None:
         raise ValueError("the tree has no root: expected nodes[0] with parent None")
@@ -115,27 +106,25 @@ def _check(nodes: Sequence[Any], tokens: Sequence[str]) -> None:
             raise ValueError(f"node {place} has parent {node.parent}, expected an earlier node")
 
 
-def _shown(nodes: Sequence[Any], pruned: int) -> list[Any]:
-    """Return the nodes to draw: all but the worse pruned ones of each step."""
-    ranks: dict[int, int] = {}
+def _shown(nodes: Sequence[TreeNode], pruned: int) -> list[TreeNode]:
+    """Return the nodes to draw, all but the worse pruned ones, by step, the most probable first."""
+    seen: Counter[int] = Counter()
     shown = []
     for node in sorted(nodes, key=lambda node: (node.step, -node.log_prob)):
-        if node.status == "pruned":
-            ranks[node.step] = ranks.get(node.step, 0) + 1
-            if ranks[node.step] > pruned:
-                continue
-        shown.append(node)
+        seen[node.step] += node.status == "pruned"
+        if node.status != "pruned" or seen[node.step] <= pruned:
+            shown.append(node)
     return shown
 
 
-def _heights(nodes: Sequence[Any], shown: Sequence[Any]) -> dict[int, float]:
+def _heights(nodes: Sequence[TreeNode], shown: Sequence[TreeNode]) -> dict[int, float]:
     """Return the height of each node: the likeliest children on one line, the other branches packed below."""
     children: dict[int, list[int]] = {node.id: [] for node in shown}
-    for node in sorted(shown, key=lambda node: (node.step, -node.log_prob)):
+    for node in shown:
         if node.parent is not None:
             children[node.parent].append(node.id)
     heights: dict[int, float] = {}
-    free = [0] * (max(node.step for node in shown) + 1)  # the first free row of each step
+    free = [0] * (shown[-1].step + 1)  # the first free row of each step
 
     def place(k: int) -> None:
         line = [k]
@@ -152,19 +141,17 @@ def _heights(nodes: Sequence[Any], shown: Sequence[Any]) -> dict[int, float]:
     return heights
 
 
-def _winner(nodes: Sequence[Any]) -> set[int]:
+def _winner(nodes: Sequence[TreeNode]) -> set[int]:
     """Return the ids on the way to the finished node with the best score; none if nothing finished."""
     finished = [node for node in nodes if node.status == "finished"]
-    if not finished:
-        return set()
-    path, at = set(), max(finished, key=lambda node: node.score)
+    path, at = set(), max(finished, key=lambda node: node.score) if finished else nodes[0]
     while at.parent is not None:
         path.add(at.id)
         at = nodes[at.parent]
     return path
 
 
-def _words(nodes: Sequence[Any], tokens: Sequence[str], path: set[int]) -> str:
+def _words(nodes: Sequence[TreeNode], tokens: Sequence[str], path: set[int]) -> str:
     """Say how the search went: steps, what was kept, and what won."""
     count = {status: sum(node.status == status for node in nodes) for status in LOOKS}
     said = ", ".join(f"{n} {status}" for status, n in count.items())

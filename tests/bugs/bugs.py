@@ -434,8 +434,8 @@ BUGS = (
     Bug(
         "the least probable child drawn straight on",
         "plots/tree.py",
-        "sorted(shown, key=lambda node: (node.step, -node.log_prob))",
-        "sorted(shown, key=lambda node: (node.step, node.log_prob))",
+        "sorted(nodes, key=lambda node: (node.step, -node.log_prob))",
+        "sorted(nodes, key=lambda node: (node.step, node.log_prob))",
         "plots/test_tree.py::test_the_most_probable_child_stands_beside_its_parent",
     ),
     # Exercises and grading
