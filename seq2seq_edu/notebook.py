@@ -24,14 +24,7 @@ def start(seed: int = 0) -> None:
 
     Parameters
     ----------
-    seed : int
-        Any number from 0 to 2**32 - 1.
-
-    Examples
-    --------
-    >>> start(seed=3); a = np.random.rand()
-    >>> start(seed=3); bool(a == np.random.rand())
-    True
+    seed : int. From 0 to 2**32 - 1.
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}, expected a whole number from 0 to 2**32 - 1 (NumPy's range)")
@@ -51,17 +44,9 @@ def show(figure: Any, alt: str | None = None) -> None:
     Parameters
     ----------
     figure : Figure, Axes, or several Axes of one figure
-        What to show.
     alt : str
         What can be seen, for screen readers and the book site. By default the words that the functions of
         `plots` keep about their data; write a sentence only where those do not say what matters.
-
-    Examples
-    --------
-    >>> show(plt.figure())
-    Traceback (most recent call last):
-        ...
-    ValueError: alt is empty: say in a sentence what the figure shows, for those who cannot see it
     """
     whole = _figure_of(figure)
     alt = " ".join((plots.alt_text(whole) if alt is None else alt).split())
@@ -77,23 +62,20 @@ def live(records: Iterable[Any], *, every: int = 100) -> Iterator[Any]:
 
     Parameters
     ----------
-    records : iterable of dict
-        As `training.train` gives them: "step", "loss", and "validation" where it was measured.
-    every : int
-        Steps between two drawings; the last one shows all.
+    records : iterable of dict. As `training.train` gives them: "step", "loss", at times "validation".
+    every : int. Steps between two drawings; the last one shows all.
 
     Yields
     ------
-    record : dict
-        Unchanged; what the loop adds to it before the next one is drawn too.
+    record : dict. Unchanged; what the loop adds to it before the next one is drawn too.
     """
     curves: dict[str, dict[int, float]] = {"loss": {}, "validation": {}}
     record: Any = None
 
     def draw() -> None:
-        found = {name: points for name, points in curves.items() if points}
-        x = {name: list(points) for name, points in found.items()}
-        ax = plots.curves({name: list(points.values()) for name, points in found.items()}, x=x, size="small")
+        x = {name: list(points) for name, points in curves.items()}
+        found = {name: list(points.values()) for name, points in curves.items() if points}
+        ax = plots.curves(found, x=x, size="small")
         ax.set_ylim(bottom=0)
         clear_output(wait=True)
         show(ax)
@@ -109,25 +91,20 @@ def live(records: Iterable[Any], *, every: int = 100) -> Iterator[Any]:
         draw()
 
 
-def show_source(thing: Any, *, full: bool = False) -> None:
+def show_source(thing: Any) -> None:
     """Display the packaged source of a function, method or class, so that nothing is hidden.
 
     Parameters
     ----------
-    thing : function, method or class
-        What to show.
-    full : bool
-        Show the whole docstrings; by default their first line, since the chapter says the rest.
+    thing : function, method or class. Of its docstrings the first line is shown: the chapter says the rest.
     """
     try:
         source = textwrap.dedent(inspect.getsource(thing))
     except (TypeError, OSError) as error:
         raise ValueError(f"{thing!r} has no Python source to show: pass a function or a class") from error
-    source = (source if full else _first_lines(source)).rstrip()
-    place = f"{thing.__module__}.{thing.__qualname__}"
-    _display(
-        {"text/markdown": f"`{place}`\n\n```python\n{source}\n```", "text/plain": f"# {place}\n{source}"}
-    )
+    source, place = _first_lines(source), f"{thing.__module__}.{thing.__qualname__}"
+    markdown = f"`{place}`\n\n```python\n{source}\n```"
+    _display({"text/markdown": markdown, "text/plain": f"# {place}\n{source}"})
 
 
 def show_table(
@@ -137,30 +114,26 @@ def show_table(
 
     Parameters
     ----------
-    rows : sequences of equal length
-        Cells; a float is rounded, anything else is shown as `str` shows it.
-    header : sequence of str
-        Names of the columns.
-    caption : str
-        One line over the table.
+    rows : sequences of equal length. A float is rounded, anything else is shown as `str` shows it.
+    header : sequence of str. Names of the columns.
+    caption : str. One line over the table.
     """
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise ValueError(f"row {number} has {len(row)} cells, expected {len(header)}: {list(header)}")
     cells = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    cells.insert(0, list(header))
     numeric = [all(isinstance(row[c], (int, float)) for row in rows) for c in range(len(header))]
-    rule = ["---:" if right else "---" for right in numeric]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [list(header), *cells]]
-    lines = ["| " + " | ".join(row) + " |" for row in [escaped[0], rule, *escaped[1:]]]
-    plain = ["  ".join(row) for row in [list(header), *cells]]
-    title = [f"**{caption}**", ""] if caption else []
-    text = "\n".join(([caption] if caption else []) + plain)
-    _display({"text/markdown": "\n".join(title + lines), "text/plain": text})
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+    escaped.insert(1, ["---:" if right else "---" for right in numeric])
+    markdown = [f"**{caption}**", ""] * bool(caption) + [f"| {' | '.join(row)} |" for row in escaped]
+    plain = [f"{caption}"] * bool(caption) + ["  ".join(row) for row in cells]
+    _display({"text/markdown": "\n".join(markdown), "text/plain": "\n".join(plain)})
 
 
 def _figure_of(figure: Any) -> Figure:
     """Return the figure itself, or the one on which axes lie."""
-    found = np.ravel(figure)[0] if isinstance(figure, (list, tuple, np.ndarray)) and len(figure) else figure
+    found = next(iter(np.ravel(figure)), None)
     while not isinstance(found, Figure):
         found = getattr(found, "figure", None)
         if found is None:
@@ -183,4 +156,4 @@ def _first_lines(source: str) -> str:
         if text and first.end_lineno is not None and first.end_lineno > first.lineno:
             indent = " " * first.col_offset
             lines[first.lineno - 1 : first.end_lineno] = [f'{indent}"""{text.splitlines()[0]}"""']
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()

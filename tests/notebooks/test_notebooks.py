@@ -318,7 +318,6 @@ def stale_sources(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             thing = operator.attrgetter(name[2])(importlib.import_module(name[1]))
             shown.clear()
             notebook.show_source(thing)
-            notebook.show_source(thing, full=True)
             stale += [f"{name[1]}.{name[2]}"] * (text not in shown)
     return stale
 
