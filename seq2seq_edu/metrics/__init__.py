@@ -19,17 +19,7 @@ from seq2seq_edu.metrics.scores import (
 )
 
 __all__ = [
-    "AlignmentReport",
-    "alignment_error_rate",
-    "argmax_links",
-    "corpus_alignment",
-    "Interval",
-    "Score",
-    "bleu",
-    "bleu_interval",
-    "by_length",
-    "exact_match",
-    "mean_interval",
-    "token_accuracy",
-    "words",
-]
+    "AlignmentReport", "alignment_error_rate", "argmax_links", "corpus_alignment",
+    "Interval", "Score", "bleu", "bleu_interval", "by_length", "mean_interval",
+    "exact_match", "token_accuracy", "words",
+]  # fmt: skip

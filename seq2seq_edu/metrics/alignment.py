@@ -11,6 +11,8 @@ from seq2seq_edu.data import Link
 from seq2seq_edu.equations import Array
 from seq2seq_edu.metrics.scores import check_lists
 
+Gold = Set[Link]  # the gold links of one sentence
+
 
 @dataclass(frozen=True)
 class AlignmentReport:
@@ -26,14 +28,13 @@ class AlignmentReport:
 
 
 def argmax_links(alignment: Array, *, has_eos: bool = True) -> frozenset[Link]:
-    """Link every target step to the source position with the largest weight."""
+    """Link every target step to the source position with the largest weight, unless that is eos."""
     rows = _word_rows(alignment, has_eos)
-    words = rows.shape[1] - has_eos
-    return frozenset((t, int(i)) for t, i in enumerate(rows.argmax(axis=1)) if i < words)
+    return frozenset((t, int(i)) for t, i in enumerate(rows.argmax(axis=1)) if i < rows.shape[1] - has_eos)
 
 
 def alignment_error_rate(
-    links: Iterable[Link] | Array, sure: Set[Link], possible: Set[Link], *, has_eos: bool = True
+    links: Iterable[Link] | Array, sure: Gold, possible: Gold, *, has_eos: bool = True
 ) -> float:
     r"""Compare links with gold links that are sure (must be found) or possible (may be found).
 
@@ -61,16 +62,12 @@ def alignment_error_rate(
 
 
 def corpus_alignment(
-    alignments: Sequence[Array],
-    sure: Sequence[Set[Link]],
-    possible: Sequence[Set[Link]],
-    *,
-    has_eos: bool = True,
+    alignments: Sequence[Array], sure: Sequence[Gold], possible: Sequence[Gold], *, has_eos: bool = True
 ) -> AlignmentReport:
-    """Judge the attention weights of many sentences against gold links.
+    """Judge the attention weights of many sentences against gold links. Taught in: train_and_look.
 
     The gold links belong to the reference, so give the weights of the reference (teacher forcing), or only of
-    hypotheses that equal theirs. Taught in: train_and_look.
+    hypotheses that equal theirs.
 
     Parameters
     ----------
@@ -90,7 +87,7 @@ def corpus_alignment(
     hits, masses, largest, entropies = [], [], [], []
     for alignment, S, P in zip(alignments, sure, possible, strict=True):
         rows = _word_rows(alignment, has_eos)
-        gold = _gold_mask(P, (rows.shape[0], rows.shape[1] - has_eos), rows.shape)
+        gold = _gold_mask(P, rows, has_eos)
         counts += _link_counts(argmax_links(alignment, has_eos=has_eos), S, P)
         linked = gold.any(axis=1)
         hits.append(gold[np.arange(len(rows)), rows.argmax(axis=1)][linked])
@@ -117,20 +114,21 @@ def _word_rows(alignment: Array, has_eos: bool) -> Array:
     return (weights[:-1] if has_eos else weights).astype(np.float64)
 
 
-def _gold_mask(possible: Set[Link], words: tuple[int, int], shape: tuple[int, ...]) -> Array:
-    """Mark the possible links in a matrix; a link outside the words is an error."""
-    gold = np.zeros(shape, dtype=bool)
+def _gold_mask(possible: Gold, rows: Array, has_eos: bool) -> Array:
+    """Mark the possible links in a matrix like that of the weights; a link outside the words is an error."""
+    gold = np.zeros(rows.shape, dtype=bool)
+    m, n = rows.shape[0], rows.shape[1] - has_eos
     for t, i in possible:
-        if not (0 <= t < words[0] and 0 <= i < words[1]):
+        if not (0 <= t < m and 0 <= i < n):
             raise ValueError(
-                f"gold link (t={t}, i={i}) lies outside {words[0]} target and {words[1]} source words: are "
+                f"gold link (t={t}, i={i}) lies outside {m} target and {n} source words: are "
                 "the weights those of this sentence, rows target steps, and is has_eos right?"
             )
         gold[t, i] = True
     return gold
 
 
-def _link_counts(links: frozenset[Link], sure: Set[Link], possible: Set[Link]) -> Array:
+def _link_counts(links: frozenset[Link], sure: Gold, possible: Gold) -> Array:
     """Count |A ∩ S|, |A ∩ P|, |A| and |S|."""
     if not sure <= possible:
         raise ValueError(f"sure links must be possible too; {sorted(sure - possible)[:3]} are not: swapped?")

@@ -68,8 +68,7 @@ def bleu(
 
     Examples
     --------
-    >>> score = bleu(hypotheses=["The cat sat on the mat."], references=["The cat sat on the mat."])
-    >>> round(score.value, 1)
+    >>> round(bleu(hypotheses=["The cat sat on the mat."], references=["The cat sat on the mat."]).value, 1)
     100.0
     """
     _check_texts(hypotheses, references)
@@ -192,8 +191,7 @@ def by_length(
 
     Returns
     -------
-    records : list of LengthRecord
-        One a bin, shortest first. Look at the count: the interval of one item means nothing.
+    records : list of LengthRecord. One a bin, shortest first; the interval of one item means nothing.
 
     Examples
     --------
@@ -205,20 +203,17 @@ def by_length(
     check_lists(lengths, hypotheses, names=("lengths", "hypotheses"))
     if min(lengths) < 0 or any(a >= b for a, b in zip([0, *edges], edges, strict=False)):
         raise ValueError(f"edges {list(edges)} must increase from above 0, and lengths must not be negative")
-    bins = np.searchsorted(np.asarray(edges), np.asarray(lengths), side="right")
     records = []
-    for k, (low, above) in enumerate(zip([0, *edges], [*edges, None], strict=True)):
-        chosen = np.flatnonzero(bins == k).tolist()
+    for low, above in zip([0, *edges], [*edges, None], strict=True):
         high = None if above is None else above - 1
+        chosen = [j for j, n in enumerate(lengths) if low <= n and (above is None or n < above)]
         if not chosen:
             records.append(LengthRecord(low, high))
             continue
-        h, r = [hypotheses[j] for j in chosen], [references[j] for j in chosen]
+        texts = {"hypotheses": [hypotheses[j] for j in chosen], "references": [references[j] for j in chosen]}
+        exact = mean_interval(_matches(**texts), samples=samples, seed=seed)
+        score = bleu_interval(**texts, tokenize=tokenize, lowercase=lowercase, samples=samples, seed=seed)
         mean_length = float(np.mean([lengths[j] for j in chosen]))
-        exact = mean_interval(_matches(h, r), samples=samples, seed=seed)
-        score = bleu_interval(
-            hypotheses=h, references=r, tokenize=tokenize, lowercase=lowercase, samples=samples, seed=seed
-        )
         records.append(LengthRecord(low, high, len(chosen), mean_length, exact, score))
     return records
 
