@@ -6,19 +6,6 @@ from seq2seq_edu.decoding.stepping import DecodingStep, forced_maps, next_log_pr
 from seq2seq_edu.decoding.translator import Translation, Translator, find_pair
 
 __all__ = [
-    "beam",
-    "greedy",
-    "n_best",
-    "sample",
-    "tree",
-    "Hypothesis",
-    "Node",
-    "check_search",
-    "DecodingStep",
-    "forced_maps",
-    "next_log_probs",
-    "steps",
-    "Translation",
-    "Translator",
-    "find_pair",
-]
+    "beam", "greedy", "n_best", "sample", "tree", "Hypothesis", "Node", "check_search",
+    "DecodingStep", "forced_maps", "next_log_probs", "steps", "Translation", "Translator", "find_pair",
+]  # fmt: skip

@@ -14,6 +14,8 @@ from seq2seq_edu.decoding.search_tree import Hypothesis, Node, check_length, che
 from seq2seq_edu.decoding.stepping import DecodingStep, encode, steps
 from seq2seq_edu.models import EncoderDecoder, evaluating
 
+Choice = Callable[[DecodingStep], Tensor]  # what gives the token of each row
+
 
 @torch.no_grad()
 def greedy(model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int = 100) -> list[Hypothesis]:
@@ -26,17 +28,13 @@ def greedy(model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int
 
     Parameters
     ----------
-    model : EncoderDecoder
-        Put in evaluation mode for the call, and back afterwards.
-    src, src_mask : Tensors of shape (B, n)
-        Source ids, each row ending with eos before its padding, and True at real tokens.
-    max_length : int
-        Most tokens of an output, eos included.
+    model : EncoderDecoder. Put in evaluation mode for the call, and back afterwards.
+    src, src_mask : Tensors of shape (B, n). Source ids, eos before the padding, and True at real tokens.
+    max_length : int. Most tokens of an output, eos included.
 
     Returns
     -------
-    hypotheses : list of B Hypothesis
-        In the order of the rows; ValueError if one is all padding.
+    hypotheses : list of B Hypothesis. In the order of the rows; ValueError if one is all padding.
     """
     check_length(max_length)
     return _one_path(model, src, src_mask, max_length, lambda step: step.log_probs.argmax(dim=-1))
@@ -60,25 +58,18 @@ def sample(
     A temperature T below 1 makes probable tokens more probable (towards 0: greedy), above 1 less so. Each
     sentence has random numbers of its own, so that its output depends on its seed alone, not on its batch.
 
+    Ackley et al. (1985), doi:10.1207/s15516709cog0901_7; Fan et al. (2018), arXiv:1805.04833 (top k).
+
     Parameters
     ----------
-    model, src, src_mask, max_length
-        As for :func:`greedy`.
-    seed : int, or sequence of B ints
-        One a sentence; an int s means s, s + 1, s + 2, ... down the rows.
-    temperature : float
-        T, above 0.
-    top_k : int, optional
-        Draw among the k most probable tokens only (default: all).
+    model, src, src_mask, max_length : as for :func:`greedy`
+    seed : int, or sequence of B ints. One a sentence; an int s means s, s + 1, s + 2, ... down the rows.
+    temperature : float. T, above 0.
+    top_k : int. Draw among the k most probable tokens only (default: all).
 
     Returns
     -------
-    hypotheses : list of B Hypothesis
-        ``log_prob`` is what the model says, whatever the temperature and top_k.
-
-    References
-    ----------
-    Ackley et al. (1985), doi:10.1207/s15516709cog0901_7; Fan et al. (2018), arXiv:1805.04833 (top k).
+    hypotheses : list of B Hypothesis. ``log_prob`` is the model's, whatever the temperature and top_k.
     """
     check_length(max_length)
     if not 0 < temperature < math.inf:
@@ -92,8 +83,8 @@ def sample(
     if len(seeds) != len(src):
         raise ValueError(f"give one number, or one seed a sentence: {len(src)} rows but {len(seeds)} seeds")
     generators = [torch.Generator().manual_seed(s) for s in seeds]
-    uniform = torch.stack([torch.rand(max_length, dtype=torch.float64, generator=g) for g in generators])
-    uniform = uniform.to(src.device)
+    rows = [torch.rand(max_length, dtype=torch.float64, generator=g) for g in generators]
+    uniform = torch.stack(rows).to(src.device)
 
     def draw(step: DecodingStep) -> Tensor:
         return _draw(step.log_probs, uniform[step.sentences, step.t], temperature, top_k)
@@ -103,10 +94,7 @@ def sample(
 
 def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
     """Turn one random number a row into one token a row, by the inverse of the distribution function."""
-    if top_k is not None:
-        values, tokens = log_probs.topk(top_k, dim=-1)
-    else:
-        values, tokens = log_probs, None
+    values, tokens = (log_probs, None) if top_k is None else log_probs.topk(top_k, dim=-1)
     best = values.max(dim=-1, keepdim=True).values  # subtracted first: nothing overflows at a tiny T
     sums = ((values - best).double() / temperature).exp().cumsum(dim=-1)  # (rows, k), not yet divided
     index = torch.searchsorted(sums, uniform.unsqueeze(1) * sums[:, -1:], right=True)
@@ -115,11 +103,7 @@ def _draw(log_probs: Tensor, uniform: Tensor, temperature: float, top_k: int | N
 
 
 def _one_path(
-    model: EncoderDecoder,
-    src: Tensor,
-    src_mask: Tensor,
-    max_length: int,
-    choose: Callable[[DecodingStep], Tensor],
+    model: EncoderDecoder, src: Tensor, src_mask: Tensor, max_length: int, choose: Choice
 ) -> list[Hypothesis]:
     """Follow one path a sentence; ``choose`` gives the token of each row."""
     lengths = src_mask.sum(dim=1).tolist()
@@ -161,23 +145,18 @@ def beam(
     width of 1 is greedy search, one with room for every prefix exhaustive search. In between, a wider beam
     sees more and yet may return less: what it kept at one step can crowd out what would have won later.
 
+    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
+
     Parameters
     ----------
-    model, src, src_mask, max_length
-        As for :func:`greedy`.
-    width : int
-        Open hypotheses a sentence.
-    length_penalty : float
-        Alpha, from 0 up.
+    model, src, src_mask, max_length : as for :func:`greedy`
+    width : int. Open hypotheses a sentence.
+    length_penalty : float. Alpha, from 0 up.
 
     Returns
     -------
     hypotheses : list of B Hypothesis
         One that the length limit cut (``finished`` is False) is returned only where no other had finished.
-
-    References
-    ----------
-    Graves (2012), arXiv:1211.3711; Wu et al. (2016), arXiv:1609.08144, section 7 (length normalisation).
     """
     check_search(model, width, length_penalty, max_length)
     found = search(model, src, src_mask, width, length_penalty, max_length)
@@ -197,8 +176,7 @@ def n_best(
 
     Parameters
     ----------
-    model, src, src_mask, width, length_penalty, max_length
-        As for :func:`beam`.
+    model, src, src_mask, width, length_penalty, max_length : as for :func:`beam`
 
     Returns
     -------
@@ -222,17 +200,14 @@ def tree(
 
     Parameters
     ----------
-    model, width, length_penalty, max_length
-        As for :func:`beam`.
-    src_row, src_mask_row : Tensors of shape (n,)
-        Source ids, ending with eos, and True at real tokens.
+    src_row, src_mask_row : Tensors of shape (n,). Source ids, ending with eos, and True at real tokens.
+    model, width, length_penalty, max_length : as for :func:`beam`
 
     Returns
     -------
     nodes : list of Node
         The root first, then step by step, best first; parents come before children, and ``nodes[i].id`` is i.
-        Plain numbers: ``dataclasses.asdict`` makes JSON of a node. The finished node with the highest score
-        ends the hypothesis that ``beam`` returns.
+        The finished node with the highest score ends the hypothesis that ``beam`` returns.
     """
     if src_row.dim() != 1 or src_row.shape != src_mask_row.shape:
         raise ValueError(

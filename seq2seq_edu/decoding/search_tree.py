@@ -143,12 +143,7 @@ def check_length(max_length: int) -> None:
 
 @torch.no_grad()
 def search(
-    model: EncoderDecoder,
-    src: Tensor,
-    src_mask: Tensor,
-    width: int,
-    length_penalty: float,
-    max_length: int,
+    model: EncoderDecoder, src: Tensor, src_mask: Tensor, width: int, length_penalty: float, max_length: int
 ) -> Search:
     """Search a batch breadth first, keeping ``width`` open hypotheses a sentence; settings are not checked.
 

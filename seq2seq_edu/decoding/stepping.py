@@ -78,22 +78,14 @@ def forced_maps(model: EncoderDecoder, pairs: Sequence[IdPair]) -> tuple[list[np
 
     Parameters
     ----------
-    model : EncoderDecoder
-        With attention; put in evaluation mode for the call, and back afterwards.
-    pairs : sequence of (source ids, target ids)
-        Without bos and eos.
+    model : EncoderDecoder. With attention, or it is a ValueError; put in evaluation mode for the call.
+    pairs : sequence of (source ids, target ids). Without bos and eos.
 
     Returns
     -------
     maps : list of arrays of shape (m, n)
         In the order of ``pairs``: one row a target token, one column a source token, eos of either included.
-    ids : list of lists of m ints
-        The most probable token of every step.
-
-    Raises
-    ------
-    ValueError
-        If the model has no attention.
+    ids : list of lists of m ints. The most probable token of every step.
     """
     batch = make_batch(pairs).to(next(model.parameters()).device)
     with evaluating(model):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from seq2seq_edu.data import EOS, PAD, UNK, Text, pad
-from seq2seq_edu.decoding.search import greedy
-from seq2seq_edu.decoding.search_tree import Hypothesis, check_search, search
+from seq2seq_edu.decoding.search import beam, greedy
+from seq2seq_edu.decoding.search_tree import Hypothesis, check_search
 from seq2seq_edu.models import EncoderDecoder
 from seq2seq_edu.training import Checkpoint, CheckpointError
 
@@ -31,13 +30,11 @@ def find_pair(pair: str) -> Path:
 
     Parameters
     ----------
-    pair : str
-        Source and target language, such as ``zh-en``.
+    pair : str. Source and target language, such as ``zh-en``.
 
     Returns
     -------
-    folder : Path
-        For :func:`seq2seq_edu.training.load_checkpoint`; CheckpointError lists what is there.
+    folder : Path. For :func:`seq2seq_edu.training.load_checkpoint`; CheckpointError lists what is there.
     """
     here = pairs()
     if pair in here:
@@ -70,15 +67,7 @@ class Translation:
 
 
 class Translator:
-    """Translate text with a model and its vocabularies.
-
-    Parameters
-    ----------
-    model : EncoderDecoder
-        A trained model.
-    source_text, target_text : Text
-        What turns text into ids and back, on either side.
-    """
+    """Translate text with a model and what turns text into ids and back, on either side."""
 
     def __init__(self, model: EncoderDecoder, source_text: Text, target_text: Text) -> None:
         self.model, self.source_text, self.target_text = model, source_text, target_text
@@ -99,7 +88,7 @@ class Translator:
         max_length: int = 100,
     ) -> list[Translation]:
         """Translate sentences, one each, in batches of similar length; the order is kept."""
-        check_search(self.model, width, length_penalty, max_length)
+        check_search(self.model, width, length_penalty, max_length)  # before any sentence is read
         sources = [self.encode(k, s, max_source) for k, s in enumerate(sentences)]
         order = sorted(range(len(sources)), key=lambda k: len(sources[k]))
         device = next(self.model.parameters()).device
@@ -107,32 +96,27 @@ class Translator:
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             src = pad([sources[k] for k in part]).to(device)
-            for k, hypothesis in zip(part, self._search(src, width, length_penalty, max_length), strict=True):
-                done[k] = self._explain(sources[k], hypothesis)
+            batch = self.model, src, src != PAD
+            if width == 1:  # greedy search has less to keep track of than a beam of 1
+                found = greedy(*batch, max_length)
+            else:
+                found = beam(*batch, width=width, length_penalty=length_penalty, max_length=max_length)
+            done |= {k: self._explain(sources[k], best) for k, best in zip(part, found, strict=True)}
         return [done[k] for k in range(len(sources))]
-
-    def _search(self, src: Tensor, width: int, length_penalty: float, max_length: int) -> list[Hypothesis]:
-        """Decode a padded batch; greedy search has less to keep track of than a beam of 1."""
-        if width == 1:
-            return greedy(self.model, src, src != PAD, max_length)
-        found = search(self.model, src, src != PAD, width, length_penalty, max_length)
-        return [best for (best,) in found.best(1)]
 
     def encode(self, number: int, sentence: str, max_source: int) -> list[int]:
         """Return the ids of a sentence, eos included, or say what is wrong with it."""
         ids = self.source_text.encode(sentence)
-        shown = sentence if len(sentence) <= 40 else sentence[:40] + "..."
         if not ids:
             raise ValueError(f"sentence {number + 1} is empty: give at least one word")
+        shown = f"sentence {number + 1} ({sentence if len(sentence) <= 40 else sentence[:40] + '...'!r})"
         if not any(i != UNK and self.source_text.decode([i]).strip() for i in ids):  # a blank is no word
             raise ValueError(
-                f"sentence {number + 1} ({shown!r}) has only words that the model has never seen: "
-                "is it in the source language?"
+                f"{shown} has only words that the model has never seen: is it in the source language?"
             )
         if len(ids) > max_source:
             raise ValueError(
-                f"sentence {number + 1} ({shown!r}) has {len(ids)} tokens, more than the limit of "
-                f"{max_source}: split it into sentences"
+                f"{shown} has {len(ids)} tokens, more than the limit of {max_source}: split it into sentences"
             )
         return [*ids, EOS]
 
