@@ -16,7 +16,6 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from slide_cells import Slide, asked, draws, imports, split_heading
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"  # their figures lie beside them
 PREFERRED = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 IN_LINE = re.compile(r'(\(?)(<span class="math">\\\(.*?\\\)</span>)([.,;:?!)]*)', re.DOTALL)
 LONG = 10  # lines of an error message that are shown; the rest is folded
@@ -26,7 +25,7 @@ class Renderer(IPythonRenderer):
     """Mark formulas for MathJax, and send links to slides or to the site where they are."""
 
     def __init__(self, links: Mapping[str, str]) -> None:
-        super().__init__(escape=False, exclude_anchor_links=True, embed_images=True, path=str(NOTEBOOKS))
+        super().__init__(escape=False, exclude_anchor_links=True)  # embed_images would close <details> early
         self.links = links
 
     def inline_math(self, body: str) -> str:

@@ -173,7 +173,6 @@ def test_a_figure_takes_the_place_of_the_code_and_is_large(browser: Any, small: 
         assert box["height"] > 400, "twice the natural size, at least"
 
 
-@pytest.mark.xfail(reason="since slides are arranged in simpler steps a key does not unfold it")
 def test_an_answer_is_folded_until_the_next_key(browser: Any, small: Path) -> None:
     with opened(browser, viewport=PROJECTOR) as watched:
         page = start(watched, small)
