@@ -5,6 +5,7 @@ reader named this Python, so that a .venv of another one is replaced; extras tha
 file must be readable by the old Pythons that it turns away: no syntax newer than 3.6, no libraries.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -13,30 +14,22 @@ import shutil
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(VENV, "setup.json")  # what is installed; without "finished" while that goes on
-LOG = os.path.join(VENV, "setup.log")
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # the paths below start there
+PYTHON, STAMP, LOG = ".venv/bin/python", ".venv/setup.json", ".venv/setup.log"
 OLDEST = (3, 10)
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 CAUSES = (  # what pip or venv writes, and what to do
-    (
-        "No space left",
-        "the disk is full: free 3 GB (10 GB for the build with CUDA) and run the same command again",
-    ),
-    (
-        "ensurepip",
-        "this Python has no venv module: install it (Debian, Ubuntu: sudo apt install python3-venv)",
-    ),
+    ("No space left", "the disk is full: free 3 GB (10 GB with CUDA) and run the same command again"),
+    ("ensurepip", "this Python has no venv module (Debian, Ubuntu: sudo apt install python3-venv)"),
     (
         "ConnectionError|NameResolution|Timeout|timed out|ProxyError|Max retries|Network is unreachable",
         "the package index cannot be reached: connect to the network and run the same command again",
     ),
-    (
-        "No matching distribution",
-        "a library has no build for this Python here: try PYTHON=python3.12 or conda",
-    ),
+    ("No matching distribution", "a library has no build for this Python: try PYTHON=python3.12 or conda"),
 )
+# A reader's own settings for `pip install --user` or `--target` would miss .venv.
+IGNORED = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH")
+say = functools.partial(print, flush=True)  # at once, also into a pipe
 
 
 class SetupError(Exception):
@@ -46,6 +39,7 @@ class SetupError(Exception):
 def main(arguments):
     """Return the exit status: 0 when .venv is ready, 1 with one line on stderr when it cannot be."""
     extras = arguments[arguments.index("--extras") + 1].split(",") if "--extras" in arguments else []
+    os.chdir(ROOT)
     try:
         make_environment("--asked" in arguments, extras)
     except SetupError as error:
@@ -60,11 +54,15 @@ def main(arguments):
 def make_environment(asked, extras):
     """Do nothing if .venv is finished and fits; else make, renew or replace it."""
     before = read_stamp()
-    names = sorted({*(before or {}).get("extras", []), *filter(None, extras)})
-    wanted = {"finished": True, "inputs": inputs_hash(), "root": ROOT, "extras": names}
-    made_with = version_of(os.path.join(VENV, "bin", "python"))
+    inputs = hashlib.sha256()  # of the two files that say what is installed
+    for name in ("pyproject.toml", "constraints.txt"):
+        with open(name, "rb") as file:
+            inputs.update(file.read())
+    names = sorted({*(before or {}).get("extras", []), *extras})
+    wanted = {"finished": True, "inputs": inputs.hexdigest(), "root": ROOT, "extras": names}
+    version = version_of(PYTHON)
     whole = before is None or (before.get("finished") and before.get("root") == ROOT)
-    fits = made_with and whole and (not asked or made_with == sys.version_info[:2])
+    fits = version and whole and (not asked or version == sys.version_info[:2])
     if fits and before == wanted:
         return
     if not fits:
@@ -77,18 +75,9 @@ def make_environment(asked, extras):
             write_stamp(before)  # nothing was unpacked: what was there still works
         raise
     write_stamp(wanted)
-    if run([os.path.join(VENV, "bin", "python"), os.path.join(ROOT, "tools", "fetch_data.py")])[0]:
+    if run([PYTHON, "tools/fetch_data.py"])[0]:
         say("  the real text of chapter 08 could not be fetched; `make data` tries again and says why")
     say("Set-up done.")
-
-
-def inputs_hash():
-    """Return the hash of the two files that say what is installed."""
-    digest = hashlib.sha256()
-    for name in ("pyproject.toml", "constraints.txt"):
-        with open(os.path.join(ROOT, name), "rb") as file:
-            digest.update(file.read())
-    return digest.hexdigest()
 
 
 def read_stamp():
@@ -103,10 +92,9 @@ def read_stamp():
 
 
 def write_stamp(record):
-    """Write the stamp, whole or not at all."""
-    with open(STAMP + ".part", "w", encoding="utf-8") as file:
+    """Say in .venv what is installed; not "finished" while that goes on."""
+    with open(STAMP, "w", encoding="utf-8") as file:
         json.dump(record, file)
-    os.replace(STAMP + ".part", STAMP)
 
 
 def version_of(python):
@@ -124,36 +112,23 @@ def create():
     if sys.version_info[:2] < OLDEST:
         cure = "install one (https://www.python.org/downloads) and add PYTHON=python3.12, say, to the command"
         raise SetupError("this is Python {}, and 3.10 or newer is needed: {}".format(version, cure))
-    say(
-        "{} .venv with Python {} (minutes) ...".format(
-            "Replacing" if os.path.exists(VENV) else "Making", version
-        )
-    )
-    if os.path.islink(VENV):
-        os.remove(VENV)
-    shutil.rmtree(VENV, ignore_errors=True)
-    os.makedirs(VENV)
-    explain(*run([sys.executable, "-m", "venv", VENV]))
+    say("Making .venv with Python {} (minutes) ...".format(version))
+    if os.path.islink(".venv"):
+        os.remove(".venv")
+    shutil.rmtree(".venv", ignore_errors=True)
+    os.makedirs(".venv")
+    explain(*run([sys.executable, "-m", "venv", ".venv"]))
 
 
 def install(extras):
     """Install the package, editable, with the tested versions; the CPU build of torch where that fits."""
-    pip = [
-        os.path.join(VENV, "bin", "python"),
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
-    pip += ["-c", os.path.join(ROOT, "constraints.txt")]
+    pip = [PYTHON, "-m", "pip", "install", "-c", "constraints.txt", "--no-input"]
     if sys.platform == "linux" and not has_nvidia_gpu():
         say("  no NVIDIA GPU: trying the small CPU build of torch (about 200 MB to download)")
-        if run([*pip, "--index-url", CPU_WHEELS, "--retries", "0", "--timeout", "10", "--no-deps", "torch"])[
-            0
-        ]:
+        quick = ["--retries", "0", "--timeout", "10", "--no-deps"]
+        if run(pip + quick + ["--index-url", CPU_WHEELS, "torch"])[0]:
             say("  not to be had there: taking the plain build (2.5 GB to download on Linux)")
-    explain(*run([*pip, "--retries", "2", "-e", ".[{}]".format(",".join(["test", *extras]))]))
+    explain(*run(pip + ["--retries", "2", "-e", ".[{}]".format(",".join(["test"] + extras))]))
 
 
 def has_nvidia_gpu():
@@ -164,12 +139,11 @@ def has_nvidia_gpu():
 
 def run(command):
     """Run a command; log all it says, show large downloads; return (status, what it wrote)."""
-    # A reader's own settings for `pip install --user` or `--target` would miss .venv.
-    ignored = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PYTHONHOME", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name not in ignored}
+    environment = {name: value for name, value in os.environ.items() if name not in IGNORED}
+    environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     text = ""
-    with subprocess.Popen(command, cwd=ROOT, env=environment, universal_newlines=True, **pipes) as process:
+    with subprocess.Popen(command, env=environment, universal_newlines=True, **pipes) as process:
         with open(LOG, "a", encoding="utf-8") as log:
             for line in process.stdout:
                 log.write(line)
@@ -185,11 +159,6 @@ def explain(status, text):
         last = (text.split("\n\n")[-1].strip().splitlines() or ["no message"])[-1]
         cures = [cure for form, cure in CAUSES if re.search(form, text)]
         raise SetupError((cures or ["{} (all of it: .venv/setup.log)".format(last)])[0])
-
-
-def say(line):
-    """Print at once, also into a pipe."""
-    print(line, flush=True)
 
 
 if __name__ == "__main__":
