@@ -8,7 +8,6 @@ Arrays are batch-first and keep their dtype. A mask is bool, True = real token. 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,28 +21,21 @@ class NoRealTokenError(ValueError):
 
 
 class GRUParams(NamedTuple):
-    """Parameters of `gru_step`; the rows of the three gates lie below each other in the order r, z, n.
+    """Parameters of `gru_step`; the rows of the three gates lie below each other in the order r, z, n."""
 
-    `W` (3 d_s, d_in) and `b_W` (3 d_s,) meet the input; `U` (3 d_s, d_s) and `b_U` (3 d_s,) meet the state.
-    They are `weight_ih`, `bias_ih`, `weight_hh` and `bias_hh` of `torch.nn.GRUCell`.
-    """
-
-    W: Array
-    U: Array
-    b_W: Array
-    b_U: Array
+    W: Array  # (3 d_s, d_in), meets the input; `weight_ih` of torch.nn.GRUCell
+    U: Array  # (3 d_s, d_s), meets the state; `weight_hh`
+    b_W: Array  # (3 d_s,), `bias_ih`
+    b_U: Array  # (3 d_s,), `bias_hh`
 
 
 class DecoderParams(NamedTuple):
-    """Parameters of `decoder_step`: those of `additive_score`, and a GRU with d_in = d_e + d_h.
+    """Parameters of `decoder_step`: those of `additive_score`, and a GRU."""
 
-    `W_a` (d_a, d_s), `U_a` (d_a, d_h), `v_a` (d_a,); `gru` reads [embedding; context], in this order.
-    """
-
-    W_a: Array
-    U_a: Array
-    v_a: Array
-    gru: GRUParams
+    W_a: Array  # (d_a, d_s)
+    U_a: Array  # (d_a, d_h)
+    v_a: Array  # (d_a,)
+    gru: GRUParams  # reads [embedding; context], in this order: d_in = d_e + d_h
 
 
 def softmax(scores: Array, temperature: float = 1.0) -> Array:
@@ -55,20 +47,17 @@ def softmax(scores: Array, temperature: float = 1.0) -> Array:
     denominator shrink by the same factor, so nothing changes except that `exp` can no longer overflow.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
 
+    >>> softmax(np.log([1.0, 2.0, 5.0])).round(3)
+    array([0.125, 0.25 , 0.625])
+
     Parameters
     ----------
     scores : array of shape (..., n). Finite real numbers, without a unit.
-    temperature : float
-        T > 0. Towards 0 the largest score takes all; towards infinity the weights become equal.
+    temperature : float. T > 0; towards 0 the largest score takes all, towards infinity all weights are equal.
 
     Returns
     -------
     weights : array of shape (..., n). Between 0 and 1; every row sums to 1.
-
-    Examples
-    --------
-    >>> softmax(np.log([1.0, 2.0, 5.0])).round(3)
-    array([0.125, 0.25 , 0.625])
     """
     _check_temperature(temperature)
     if scores.ndim == 0 or scores.shape[-1] == 0:
@@ -88,22 +77,19 @@ def masked_softmax(scores: Array, mask: Array, temperature: float = 1.0) -> Arra
     batch. The mask goes in before the division; after it, the rows would no longer sum to 1.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 6. Taught in: attention_weights.
 
+    >>> scores, mask = np.log([[1.0, 2.0, 5.0]]), np.array([[True, True, False]])
+    >>> masked_softmax(scores, mask).round(3)
+    array([[0.333, 0.667, 0.   ]])
+
     Parameters
     ----------
-    scores : array of shape (..., n)
-        Finite at real tokens; what stands at padding is never looked at, not even NaN.
+    scores : array of shape (..., n). Finite at real tokens; padding is never looked at, not even NaN.
     mask : bool array of shape (..., n). True = real token, False = padding.
     temperature : float. T > 0, as in `softmax`.
 
     Returns
     -------
     weights : array of shape (..., n). Between 0 and 1, exactly 0 at padding; every row sums to 1.
-
-    Examples
-    --------
-    >>> scores, mask = np.log([[1.0, 2.0, 5.0]]), np.array([[True, True, False]])
-    >>> masked_softmax(scores, mask).round(3)
-    array([[0.333, 0.667, 0.   ]])
     """
     _check_temperature(temperature)
     _check_mask(mask, scores.shape)
@@ -125,19 +111,16 @@ def dot_score(query: Array, keys: Array) -> Array:
     current state :math:`s_t`; in the book and in Bahdanau et al. it is the previous one, :math:`s_{t-1}`.
     Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "dot". Taught in: attention_weights.
 
+    >>> dot_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0], [0.0, 4.0], [1.0, 1.0]]]))
+    array([[3., 8., 3.]])
+
     Parameters
     ----------
-    query : array of shape (B, d_s). The decoder state that asks.
-    keys : array of shape (B, n, d_h), with d_h = d_s. Encoder states, h_1 .. h_n.
+    query, keys : arrays of shape (B, d_s), (B, n, d_s). The decoder state that asks; h_1 .. h_n, as wide.
 
     Returns
     -------
     scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
-
-    Examples
-    --------
-    >>> dot_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0], [0.0, 4.0], [1.0, 1.0]]]))
-    array([[3., 8., 3.]])
     """
     _check_shape("query", query, ("B", "d_s"), "one decoder state for each row of the batch")
     B, d_s = query.shape
@@ -154,20 +137,17 @@ def scaled_dot_score(query: Array, keys: Array) -> Array:
     has variance d_s; the root brings it back to 1, so that width alone does not make the softmax peaky.
     Vaswani et al. (2017), arXiv:1706.03762, Eq. 1 before its softmax. Taught in: attention_weights.
 
+    >>> query = np.array([[1.0, 2.0, 0.0, 0.0]])
+    >>> scaled_dot_score(query, np.array([[[3.0, 0.0, 9.0, 9.0], [0.0, 4.0, 9.0, 9.0]]]))
+    array([[1.5, 4. ]])
+
     Parameters
     ----------
-    query : array of shape (B, d_s). The decoder state that asks.
-    keys : array of shape (B, n, d_h), with d_h = d_s. Encoder states, h_1 .. h_n.
+    query, keys : arrays of shape (B, d_s), (B, n, d_s). The decoder state that asks; h_1 .. h_n, as wide.
 
     Returns
     -------
     scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
-
-    Examples
-    --------
-    >>> query = np.array([[1.0, 2.0, 0.0, 0.0]])
-    >>> scaled_dot_score(query, np.array([[[3.0, 0.0, 9.0, 9.0], [0.0, 4.0, 9.0, 9.0]]]))
-    array([[1.5, 4. ]])
     """
     return dot_score(query, keys) / math.sqrt(query.shape[1])
 
@@ -180,25 +160,21 @@ def general_score(query: Array, keys: Array, W_a: Array) -> Array:
     Book 2.3.2.3.1, one choice of a. With :math:`W_a = I` it is `dot_score`.
     Luong, Pham and Manning (2015), arXiv:1508.04025, section 3.1, "general". Taught in: attention_weights.
 
+    >>> W_a = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
+    >>> general_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0, 1.0], [0.0, 4.0, 0.0]]]), W_a)
+    array([[5., 8.]])
+
     Parameters
     ----------
-    query : array of shape (B, d_s). The decoder state that asks.
-    keys : array of shape (B, n, d_h). Encoder states, h_1 .. h_n.
-    W_a : array of shape (d_s, d_h). Parameter.
+    query, keys, W_a : arrays of shape (B, d_s), (B, n, d_h), (d_s, d_h). Who asks; h_1 .. h_n; parameter.
 
     Returns
     -------
     scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
-
-    Examples
-    --------
-    >>> W_a = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
-    >>> general_score(np.array([[1.0, 2.0]]), np.array([[[3.0, 0.0, 1.0], [0.0, 4.0, 0.0]]]), W_a)
-    array([[5., 8.]])
     """
     _check_query_keys(query, keys)
-    expected = (query.shape[1], keys.shape[2])
-    _check_shape("W_a", W_a, expected, "rows meet the query, columns the keys; is it transposed?")
+    d_s, d_h = query.shape[1], keys.shape[2]
+    _check_shape("W_a", W_a, (d_s, d_h), "rows meet the query, columns the keys; is it transposed?")
     return dot_score(query @ W_a, keys)
 
 
@@ -211,22 +187,18 @@ def additive_score(query: Array, keys: Array, W_a: Array, U_a: Array, v_a: Array
     add the same number to every score, and the softmax would cancel it: the weights would ignore the query.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, appendix A.1.2. Taught in: attention_weights.
 
+    >>> one = np.ones((1, 1))
+    >>> additive_score(np.zeros((1, 1)), np.array([[[0.0], [1.0]]]), one, one, np.ones(1)).round(4)
+    array([[0.    , 0.7616]])
+
     Parameters
     ----------
-    query : array of shape (B, d_s). Previous decoder state, s_{t-1}.
-    keys : array of shape (B, n, d_h). Encoder states, h_1 .. h_n.
-    W_a, U_a, v_a : arrays of shape (d_a, d_s), (d_a, d_h), (d_a,)
-        Parameters; d_a is the width of the hidden layer.
+    query, keys : arrays of shape (B, d_s), (B, n, d_h). Previous decoder state, s_{t-1}; h_1 .. h_n.
+    W_a, U_a, v_a : arrays of shape (d_a, d_s), (d_a, d_h), (d_a,). Parameters; d_a hidden units.
 
     Returns
     -------
     scores : array of shape (B, n). Any real number; larger is a better match. Not masked, not normalised.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> additive_score(np.zeros((1, 1)), np.array([[[0.0], [1.0]]]), one, one, np.ones(1)).round(4)
-    array([[0.    , 0.7616]])
     """
     _check_additive(query, keys, W_a, U_a, v_a)
     s = query @ W_a.T  # (B, d_a)
@@ -243,6 +215,9 @@ def context_vector(weights: Array, values: Array) -> Array:
     largest one of the h_i, because the weights are positive and sum to 1.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 5. Taught in: context_vector.
 
+    >>> context_vector(np.array([[0.25, 0.75]]), np.array([[[4.0, 0.0, 8.0], [0.0, 4.0, 8.0]]]))
+    array([[1., 3., 8.]])
+
     Parameters
     ----------
     weights : array of shape (B, n). Attention weights of one target step; 0 at padding.
@@ -251,11 +226,6 @@ def context_vector(weights: Array, values: Array) -> Array:
     Returns
     -------
     context : array of shape (B, d_h). In the unit of the encoder states.
-
-    Examples
-    --------
-    >>> context_vector(np.array([[0.25, 0.75]]), np.array([[[4.0, 0.0, 8.0], [0.0, 4.0, 8.0]]]))
-    array([[1., 3., 8.]])
     """
     _check_shape("weights", weights, ("B", "n"), "one weight for each source position")
     B, n = weights.shape
@@ -274,23 +244,20 @@ def gru_step(x: Array, state: Array, params: GRUParams) -> Array:
     places (z is the share of the new), and r multiplies the state before the matrix, :math:`U [r \circ s]`.
     Cho et al. (2014), arXiv:1406.1078, section 2.3, in the form of torch.nn.GRUCell. Taught in: decoder.
 
-    Parameters
-    ----------
-    x : array of shape (B, d_in). Input of this step.
-    state : array of shape (B, d_s). State before the step, s.
-    params : GRUParams. W, U, b_W, b_U, with the gate rows in the order r, z, n.
-
-    Returns
-    -------
-    new_state : array of shape (B, d_s). State after the step, s'; between -1 and 1 if `state` is.
-
-    Examples
-    --------
     With all parameters 0 both gates are one half open and the candidate n is 0, so the state halves:
 
     >>> zeros = GRUParams(np.zeros((6, 3)), np.zeros((6, 2)), np.zeros(6), np.zeros(6))
     >>> gru_step(np.ones((1, 3)), np.array([[1.0, -2.0]]), zeros)
     array([[ 0.5, -1. ]])
+
+    Parameters
+    ----------
+    x, state : arrays of shape (B, d_in), (B, d_s). Input of this step, and the state before it, s.
+    params : GRUParams. W, U, b_W, b_U, with the gate rows in the order r, z, n.
+
+    Returns
+    -------
+    new_state : array of shape (B, d_s). State after the step, s'; between -1 and 1 if `state` is.
     """
     _, z, n, _ = _gru_gates(x, state, params)
     return (1 - z) * n + z * state
@@ -309,23 +276,6 @@ def decoder_step(
     :math:`[E y_{t-1}; c_t]`, the embedding of the previous target token joined with the context.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 4 to 6 and appendix A.2.2. Taught in: decoder.
 
-    Parameters
-    ----------
-    y_embedded : array of shape (B, d_e)
-        Embedding of the previous target token: the gold one in training, the model's own when it translates.
-    state : array of shape (B, d_s). Previous decoder state, s_{t-1}. It is the query.
-    encoder_states : array of shape (B, n, d_h)
-        h_1 .. h_n; they are keys and values. Finite, also at padding.
-    mask : bool array of shape (B, n). True = real source token.
-    params : DecoderParams. W_a, U_a, v_a and the GRU.
-
-    Returns
-    -------
-    new_state, context, weights : arrays of shape (B, d_s), (B, d_h), (B, n)
-        s_t, c_t and the attention weights of this step (0 at padding, rows sum to 1).
-
-    Examples
-    --------
     With all parameters 0 the weights are equal, the context is the mean, and the state halves:
 
     >>> gru = GRUParams(np.zeros((3, 3)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
@@ -333,6 +283,18 @@ def decoder_step(
     >>> h, mask = np.array([[[2.0, 0.0], [4.0, 8.0]]]), np.array([[True, True]])
     >>> decoder_step(np.ones((1, 1)), np.array([[6.0]]), h, mask, params)
     (array([[3.]]), array([[3., 4.]]), array([[0.5, 0.5]]))
+
+    Parameters
+    ----------
+    y_embedded : array of shape (B, d_e). Of y_{t-1}: the gold token in training, else the model's own.
+    state : array of shape (B, d_s). Previous decoder state, s_{t-1}. It is the query.
+    encoder_states : array of shape (B, n, d_h). h_1 .. h_n, keys and values; finite, also at padding.
+    mask : bool array of shape (B, n). True = real source token.
+    params : DecoderParams. W_a, U_a, v_a and the GRU.
+
+    Returns
+    -------
+    new_state, context, weights : arrays of shape (B, d_s), (B, d_h), (B, n). s_t, c_t and the weights.
     """
     _check_shape("y_embedded", y_embedded, (state.shape[0], "d_e"), "one embedded token for each row")
     scores = additive_score(state, encoder_states, params.W_a, params.U_a, params.v_a)
@@ -352,24 +314,21 @@ def cross_entropy(logits: Array, targets: Array, mask: Array) -> float:
     prints no loss: this one makes the product of the p(y_t), the probability of the right target, large.
     Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Eq. 2 and 4. Taught in: decoder.
 
-    Parameters
-    ----------
-    logits : array of shape (B, m, V). Next-token scores; finite at real tokens.
-    targets : integer array of shape (B, m)
-        Ids of the right tokens, 0 .. V-1 at real tokens; anything at padding.
-    mask : bool array of shape (B, m). True = real target token.
-
-    Returns
-    -------
-    loss : float. Nats per real target token, 0 or more. Guessing evenly among V tokens costs log V.
-
-    Examples
-    --------
     The right token has probability 3/4, and -log(3/4) = 0.2877; the second position is padding:
 
     >>> logits = np.log([[[1.0, 3.0], [9.0, 1.0]]])
     >>> round(cross_entropy(logits, np.array([[1, 0]]), np.array([[True, False]])), 4)
     0.2877
+
+    Parameters
+    ----------
+    logits : array of shape (B, m, V). Next-token scores; finite at real tokens.
+    targets : integer array of shape (B, m). Ids of the right tokens, 0 .. V-1; anything at padding.
+    mask : bool array of shape (B, m). True = real target token.
+
+    Returns
+    -------
+    loss : float. Nats per real target token, 0 or more. Guessing evenly among V tokens costs log V.
     """
     real_logits, real_targets = _real_positions(logits, targets, mask)  # (N, V), (N,)
     shifted = real_logits - real_logits.max(axis=-1, keepdims=True)
@@ -388,15 +347,11 @@ def _gru_gates(x: Array, state: Array, params: GRUParams) -> tuple[Array, Array,
     _check_shape("b_U", params.b_U, (3 * d_s,), "three gates, one after the other")
     from_x = x @ params.W.T + params.b_W  # (B, 3 d_s)
     from_s = state @ params.U.T + params.b_U  # (B, 3 d_s)
-    r, z = np.split(_sigmoid(from_x[:, : 2 * d_s] + from_s[:, : 2 * d_s]), 2, axis=1)
+    gates = from_x[:, : 2 * d_s] + from_s[:, : 2 * d_s]
+    r, z = np.split(0.5 * (1 + np.tanh(0.5 * gates)), 2, axis=1)  # sigmoid; written so, it cannot overflow
     u = from_s[:, 2 * d_s :]
     n = np.tanh(from_x[:, 2 * d_s :] + r * u)
     return r, z, n, u
-
-
-def _sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + exp(-a)) in a form that cannot overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * a))
 
 
 def _real_positions(logits: Array, targets: Array, mask: Array) -> tuple[Array, Array]:
@@ -409,9 +364,9 @@ def _real_positions(logits: Array, targets: Array, mask: Array) -> tuple[Array, 
     real_targets, V = targets[mask], logits.shape[2]
     if not np.issubdtype(targets.dtype, np.integer):
         raise ValueError(f"expected integer ids as targets, got {targets.dtype}: probabilities?")
-    if real_targets.min() < 0 or real_targets.max() >= V:
-        bad = real_targets[(real_targets < 0) | (real_targets >= V)][0]
-        raise ValueError(f"expected targets from 0 to {V - 1}, got {bad}: ids of another vocabulary?")
+    foreign = real_targets[(real_targets < 0) | (real_targets >= V)]
+    if foreign.size:
+        raise ValueError(f"expected targets from 0 to {V - 1}, got {foreign[0]}: ids of another vocabulary?")
     return logits[mask], real_targets
 
 
@@ -430,12 +385,12 @@ def _check_additive(query: Array, keys: Array, W_a: Array, U_a: Array, v_a: Arra
     _check_shape("U_a", U_a, (d_a, keys.shape[2]), "U_a meets the keys; swapped with W_a, or transposed?")
 
 
-def _check_shape(name: str, array: Array, expected: Sequence[int | str], hint: str) -> None:
+def _check_shape(name: str, array: Array, expected: tuple[int | str, ...], hint: str) -> None:
     """Raise ValueError unless `array` has the expected shape; a name in it stands for any size."""
     sizes_fit = all(isinstance(e, str) or e == a for e, a in zip(expected, array.shape, strict=False))
     if array.ndim != len(expected) or not sizes_fit:
-        wanted = ", ".join(str(e) for e in expected) + ("," if len(expected) == 1 else "")
-        raise ValueError(f"expected {name} of shape ({wanted}), got {array.shape}: {hint}")
+        wanted = str(expected).replace("'", "")
+        raise ValueError(f"expected {name} of shape {wanted}, got {array.shape}: {hint}")
 
 
 def _check_mask(mask: Array, shape: tuple[int, ...]) -> None:

@@ -33,20 +33,17 @@ def softmax_backward(grad: Array, weights: Array, temperature: float = 1.0) -> A
     :math:`\delta_{\alpha_j}`. Each row sums to 0: adding a constant to all scores changes no weight.
     The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
 
+    >>> softmax_backward(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
+    array([[ 0.25, -0.25]])
+
     Parameters
     ----------
-    grad, weights : arrays of shape (..., n)
-        Gradient for the weights, and the weights that `softmax` returned.
+    grad, weights : arrays of shape (..., n). Gradient for the weights, and what `softmax` returned.
     temperature : float. T of the forward call.
 
     Returns
     -------
     grad_scores : array of shape (..., n).
-
-    Examples
-    --------
-    >>> softmax_backward(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
-    array([[ 0.25, -0.25]])
     """
     _check_temperature(temperature)
     _check_shape("grad", grad, weights.shape, "one number for each weight")
@@ -63,20 +60,17 @@ def masked_softmax_backward(grad: Array, weights: Array, temperature: float = 1.
     whatever the score, so the derivative is 0; the same formula says so by its first factor. Hence no mask.
     The derivative of Eq. 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
+    >>> masked_softmax_backward(np.array([[1.0, 0.0, 8.0]]), np.array([[0.5, 0.5, 0.0]]))
+    array([[ 0.25, -0.25,  0.  ]])
+
     Parameters
     ----------
-    grad, weights : arrays of shape (..., n)
-        Gradient for the weights (finite, also at padding), and the weights that `masked_softmax` returned.
+    grad, weights : arrays of shape (..., n). Gradient, finite at padding too; what the forward call returned.
     temperature : float. T of the forward call.
 
     Returns
     -------
     grad_scores : array of shape (..., n).
-
-    Examples
-    --------
-    >>> masked_softmax_backward(np.array([[1.0, 0.0, 8.0]]), np.array([[0.5, 0.5, 0.0]]))
-    array([[ 0.25, -0.25,  0.  ]])
     """
     return softmax_backward(grad, weights, temperature)
 
@@ -96,24 +90,21 @@ def additive_score_backward(
     :math:`\delta_s = W_a^\top \delta_a`, and :math:`\delta_{W_a} = \delta_a s^\top`. Parameters sum over b.
     The derivative of appendix A.1.2 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
-    Parameters
-    ----------
-    grad : array of shape (B, n). Gradient for the scores.
-    query, keys, W_a, U_a, v_a : arrays of shape (B, d_s), (B, n, d_h), (d_a, d_s), (d_a, d_h), (d_a,)
-        As in the forward call.
-
-    Returns
-    -------
-    grad_query, grad_keys, grad_W_a, grad_U_a, grad_v_a : arrays, shaped like the five arguments
-
-    Examples
-    --------
     At 0 the tanh is 0 with slope 1: the query gets 5 times 2, the key 5 times 3, the parameters nothing.
 
     >>> zero, one = np.zeros((1, 1)), np.ones((1, 1))
     >>> grads = additive_score_backward(one, zero, zero[None], 2 * one, 3 * one, np.array([5.0]))
     >>> [g.item() for g in grads]
     [10.0, 15.0, 0.0, 0.0, 0.0]
+
+    Parameters
+    ----------
+    grad : array of shape (B, n). Gradient for the scores.
+    query, keys, W_a, U_a, v_a : arrays of shape (B, d_s), (B, n, d_h), (d_a, d_s), (d_a, d_h), (d_a,)
+
+    Returns
+    -------
+    grad_query, grad_keys, grad_W_a, grad_U_a, grad_v_a : arrays, shaped like the five arguments
     """
     _check_additive(query, keys, W_a, U_a, v_a)
     _check_shape("grad", grad, keys.shape[:2], "one number for each score")
@@ -135,19 +126,16 @@ def context_vector_backward(grad: Array, weights: Array, values: Array) -> tuple
     weight of a position should grow where its state points along the wanted change of c.
     The derivative of Eq. 5 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
+    >>> context_vector_backward(np.array([[1.0, 2.0]]), np.array([[0.5]]), np.array([[[3.0, 4.0]]]))
+    (array([[11.]]), array([[[0.5, 1. ]]]))
+
     Parameters
     ----------
-    grad : array of shape (B, d_h). Gradient for the context.
-    weights, values : arrays of shape (B, n), (B, n, d_h). As in the forward call.
+    grad, weights, values : arrays of shape (B, d_h), (B, n), (B, n, d_h). Gradient for the context first.
 
     Returns
     -------
     grad_weights, grad_values : arrays of shape (B, n), (B, n, d_h)
-
-    Examples
-    --------
-    >>> context_vector_backward(np.array([[1.0, 2.0]]), np.array([[0.5]]), np.array([[[3.0, 4.0]]]))
-    (array([[11.]]), array([[[0.5, 1. ]]]))
     """
     _check_shape("values", values, (*weights.shape, "d_h"), "one vector for each weight")
     _check_shape("grad", grad, (values.shape[0], values.shape[2]), "one number for each column of the values")
@@ -174,17 +162,6 @@ def gru_step_backward(
     those of the biases are :math:`\delta_a` and :math:`\delta_u`: all summed over the batch.
     The derivative of the GRU of Cho et al. (2014), arXiv:1406.1078, in PyTorch's form. Taught in: decoder.
 
-    Parameters
-    ----------
-    grad : array of shape (B, d_s). Gradient for the new state.
-    x, state, params : arrays of shape (B, d_in), (B, d_s), and GRUParams. As in the forward call.
-
-    Returns
-    -------
-    grad_x, grad_state, grad_params : arrays of shape (B, d_in), (B, d_s), and GRUParams
-
-    Examples
-    --------
     With all parameters 0, s' = s / 2 + n / 2 with n = 0: half the gradient takes the way round the gates.
 
     >>> zeros = GRUParams(np.zeros((3, 1)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
@@ -192,6 +169,14 @@ def gru_step_backward(
     >>> grad_x, grad_state, grad_params = gru_step_backward(one, one, one, zeros)
     >>> grad_state, grad_params.b_W
     (array([[0.5]]), array([0.  , 0.25, 0.5 ]))
+
+    Parameters
+    ----------
+    grad, x, state, params : arrays of shape (B, d_s), (B, d_in), (B, d_s), and GRUParams
+
+    Returns
+    -------
+    grad_x, grad_state, grad_params : arrays of shape (B, d_in), (B, d_s), and GRUParams
     """
     r, z, n, u_n = _gru_gates(x, state, params)
     _check_shape("grad", grad, state.shape, "one number for each unit of the new state")
@@ -221,25 +206,9 @@ def decoder_step_backward(
 
     .. math:: \delta_{h_i} = \alpha_i \delta_c + U_a^\top \delta_{a_i}, \quad
         \delta_{s_{t-1}} = \delta_s^{\mathrm{GRU}} + W_a^\top \sum_i \delta_{a_i}
+
     The derivative of Eq. 4 to 6 of Bahdanau, Cho and Bengio (2015), arXiv:1409.0473. Taught in: decoder.
 
-    Parameters
-    ----------
-    grad : tuple of three arrays of shape (B, d_s), (B, d_h), (B, n)
-        Gradients for new_state, context and weights, in the order in which `decoder_step` returns them. None
-        for the second or the third says that the loss did not use this result directly.
-    y_embedded, state, encoder_states, params : as in the forward call
-        Shapes (B, d_e), (B, d_s), (B, n, d_h), and DecoderParams.
-    context, weights : arrays of shape (B, d_h), (B, n)
-        What `decoder_step` returned. The weights are 0 at padding, so the mask is not needed again.
-
-    Returns
-    -------
-    grad_y_embedded, grad_state, grad_encoder_states, grad_params : three arrays and DecoderParams
-        Shaped like the arguments.
-
-    Examples
-    --------
     With all parameters 0 the gates are half open: half of the state's gradient comes through, nothing else.
 
     >>> gru = GRUParams(np.zeros((3, 2)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
@@ -249,6 +218,17 @@ def decoder_step_backward(
     >>> grad_y, grad_s, grad_h, _ = decoder_step_backward(grad, one, one, one[None], params, one, one)
     >>> grad_y.item(), grad_s.item(), grad_h.item()
     (0.0, 0.5, 0.0)
+
+    Parameters
+    ----------
+    grad : tuple of arrays of shape (B, d_s), (B, d_h), (B, n)
+        For new_state, context and weights; None for the second or third: the loss does not use it directly.
+    y_embedded, state, encoder_states, params : arrays (B, d_e), (B, d_s), (B, n, d_h), and DecoderParams.
+    context, weights : arrays of shape (B, d_h), (B, n). As returned: the zeros of the weights tell the mask.
+
+    Returns
+    -------
+    grad_y_embedded, grad_state, grad_encoder_states, grad_params : shaped like the arguments.
     """
     grad_new_state, grad_context, grad_weights = grad
     _check_shape("y_embedded", y_embedded, (state.shape[0], "d_e"), "one embedded token for each row")
@@ -258,8 +238,7 @@ def decoder_step_backward(
     grad_x, grad_state, grad_gru = gru_step_backward(grad_new_state, x, state, params.gru)
     grad_c = grad_x[:, d_e:] if grad_context is None else grad_x[:, d_e:] + grad_context
     grad_alpha, grad_values = context_vector_backward(grad_c, weights, encoder_states)
-    if grad_weights is not None:
-        grad_alpha = grad_alpha + grad_weights
+    grad_alpha = grad_alpha if grad_weights is None else grad_alpha + grad_weights
     grad_scores = masked_softmax_backward(grad_alpha, weights)
     grad_query, grad_keys, grad_W_a, grad_U_a, grad_v_a = additive_score_backward(
         grad_scores, state, encoder_states, params.W_a, params.U_a, params.v_a
@@ -276,8 +255,10 @@ def cross_entropy_backward(grad: float, logits: Array, targets: Array, mask: Arr
     For one token :math:`-\log p(y) = \log \sum_k \exp(l_k) - l_y`; the first term has the derivative p(k),
     the second one -1 at k = y. N real tokens share the loss. It is what the model said minus what was wanted:
     nothing is left to learn where p is already right.
-    The derivative of the logarithm of Eq. 2 in Bahdanau, Cho and Bengio (2015), arXiv:1409.0473.
-    Taught in: decoder.
+    The derivative of the logarithm of Eq. 2 in Bahdanau et al. (2015), arXiv:1409.0473. Taught in: decoder.
+
+    >>> cross_entropy_backward(1.0, np.zeros((1, 1, 4)), np.array([[2]]), np.array([[True]]))
+    array([[[ 0.25,  0.25, -0.75,  0.25]]])
 
     Parameters
     ----------
@@ -287,11 +268,6 @@ def cross_entropy_backward(grad: float, logits: Array, targets: Array, mask: Arr
     Returns
     -------
     grad_logits : array of shape (B, m, V). In nats per real target token, for each unit of score.
-
-    Examples
-    --------
-    >>> cross_entropy_backward(1.0, np.zeros((1, 1, 4)), np.array([[2]]), np.array([[True]]))
-    array([[[ 0.25,  0.25, -0.75,  0.25]]])
     """
     real_logits, real_targets = _real_positions(logits, targets, mask)  # (N, V), (N,)
     N = len(real_targets)
