@@ -46,6 +46,10 @@ class Batch:
 def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
     """Stack rows of ids into one tensor, filled with pad on the right.
 
+    >>> pad([[5, 6, 7], [8]])
+    tensor([[5, 6, 7],
+            [8, 0, 0]])
+
     Parameters
     ----------
     rows : sequence of B sequences of int
@@ -54,12 +58,6 @@ def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
     Returns
     -------
     ids : int64 Tensor of shape (B, length). On the CPU.
-
-    Examples
-    --------
-    >>> pad([[5, 6, 7], [8]])
-    tensor([[5, 6, 7],
-            [8, 0, 0]])
     """
     if not rows:
         raise ValueError("there is no row to pad: the batch is empty")
@@ -67,35 +65,31 @@ def pad(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
     width = longest if length is None else length
     if longest > width:
         raise ValueError(f"a row has {longest} tokens, more than the {width} asked for")
-    out = np.full((len(rows), width), PAD, dtype=np.int64)
-    for row, ids in zip(out, rows, strict=True):
-        row[: len(ids)] = ids
-    return torch.from_numpy(out)
+    filled = [[*row, *[PAD] * (width - len(row))] for row in rows]
+    return torch.from_numpy(np.array(filled, dtype=np.int64))
 
 
 def make_batch(pairs: Sequence[IdPair], extra_padding: int = 0) -> Batch:
     """Make one batch of id pairs: add eos and bos, sort by target length, pad, mask.
 
+    >>> batch = make_batch([([5, 6], [7]), ([8], [9, 10])])
+    >>> batch.tgt_in.tolist(), batch.tgt_out.tolist(), batch.index
+    ([[1, 9, 10], [1, 7, 0]], [[9, 10, 2], [7, 2, 0]], [1, 0])
+
     Parameters
     ----------
     pairs : sequence of (source ids, target ids). Without bos and eos.
-    extra_padding : int. Columns of padding beyond the longest row; must change nothing (tests use it).
+    extra_padding : int. Columns of padding beyond the longest row; they must change nothing.
 
     Returns
     -------
     batch : Batch. On the CPU.
-
-    Examples
-    --------
-    >>> batch = make_batch([([5, 6], [7]), ([8], [9, 10])])
-    >>> batch.tgt_in.tolist(), batch.tgt_out.tolist(), batch.index
-    ([[1, 9, 10], [1, 7, 0]], [[9, 10, 2], [7, 2, 0]], [1, 0])
     """
     if not pairs:
         raise ValueError("a batch needs at least one sentence pair; got none")
-    empty = next((k for k, (source, _) in enumerate(pairs) if not source), None)
-    if empty is not None:
-        raise ValueError(f"sentence {empty} is empty: drop it before batching")
+    empty = [k for k, (source, _) in enumerate(pairs) if not source]
+    if empty:
+        raise ValueError(f"sentence {empty[0]} is empty: drop it before batching")
     index = sorted(range(len(pairs)), key=lambda k: -len(pairs[k][1]))
     sources = [[*pairs[k][0], EOS] for k in index]
     targets = [pairs[k][1] for k in index]

@@ -11,12 +11,11 @@ import logging
 import os
 import sys
 import unicodedata
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pooch
 from opencc import OpenCC
@@ -74,6 +73,10 @@ def load(name: str, *, data_dir: str | Path | None = None) -> Corpus:
     Tatoeba, short everyday sentences: tatoeba.org, pairs as listed by manythings.org, CC-BY 2.0 France.
     Taught in: real_translation.
 
+    >>> load("multi40k")
+    Traceback (most recent call last):
+    ValueError: unknown corpus 'multi40k'; expected one of multi30k, tatoeba-zh-en, tatoeba-en-zh
+
     Parameters
     ----------
     name : {"multi30k", "tatoeba-zh-en", "tatoeba-en-zh"}. German to English; Tatoeba either way, split alike.
@@ -82,12 +85,6 @@ def load(name: str, *, data_dir: str | Path | None = None) -> Corpus:
     Returns
     -------
     corpus : Corpus. No sentence of either language stands in two splits, compared by :func:`sentence_key`.
-
-    Examples
-    --------
-    >>> load("multi40k")
-    Traceback (most recent call last):
-    ValueError: unknown corpus 'multi40k'; expected one of multi30k, tatoeba-zh-en, tatoeba-en-zh
     """
     if name not in NAMES:
         raise ValueError(f"unknown corpus {name!r}; expected one of {', '.join(NAMES)}")
@@ -95,74 +92,33 @@ def load(name: str, *, data_dir: str | Path | None = None) -> Corpus:
     return _load_multi30k(folder) if name == "multi30k" else _load_tatoeba(name, folder)
 
 
-def training_texts(corpus: Corpus, side: Literal["source", "target", "both"] = "both") -> Iterator[str]:
+def training_texts(corpus: Corpus) -> Iterator[str]:
     """Yield the text a vocabulary or a subword model may be built from: the training split and nothing else.
 
     From validation or test text the model would know words that it cannot have seen, and the score would
     flatter it. Taught in: real_translation.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    side : {"source", "target", "both"}. With "both", every source sentence is followed by its translation.
-
-    Yields
-    ------
-    text : str
-
-    Examples
-    --------
     >>> train, validation, test = (Pair("ja", "yes"),), (Pair("nein", "no"),), (Pair("doch", "but"),)
     >>> list(training_texts(Corpus("small", "de", "en", train, validation, test, notes="")))
     ['ja', 'yes']
+
+    Parameters
+    ----------
+    corpus : Corpus
+
+    Yields
+    ------
+    text : str. Every source sentence is followed by its translation.
     """
-    if side not in ("source", "target", "both"):
-        raise ValueError(f"side is {side!r}; expected 'source', 'target' or 'both'")
     for pair in corpus.train:
-        if side != "target":
-            yield pair.source
-        if side != "source":
-            yield pair.target
-
-
-def read_parallel(source_path: str | Path, target_path: str | Path) -> list[Pair]:
-    """Read two text files, plain or gzip, whose lines with the same number translate each other."""
-    source, target = _lines(Path(source_path)), _lines(Path(target_path))
-    if len(source) != len(target):
-        raise ValueError(
-            f"{source_path} has {len(source)} lines but {target_path} has {len(target)}; line k of one must "
-            "translate line k of the other, so a line was probably lost or added on one side"
-        )
-    pairs = []
-    for number, (x, y) in enumerate(zip(source, target, strict=True), start=1):
-        if bool(x) != bool(y):
-            path = target_path if x else source_path
-            raise ValueError(
-                f"line {number} of {path} is empty, its translation is not: remove both or fill it"
-            )
-        if x:
-            pairs.append(Pair(x, y))
-    return pairs
-
-
-def read_tsv(path: str | Path) -> list[Pair]:
-    """Read pairs from one tab-separated text file: source first, target second, further columns ignored."""
-    pairs = []
-    for number, line in enumerate(_lines(Path(path)), start=1):
-        if not line:
-            continue
-        columns = [column.strip() for column in line.split("\t")]
-        if len(columns) < 2 or not columns[0] or not columns[1]:
-            raise ValueError(
-                f"line {number} of {path} is {line[:60]!r}; expected source, tab, target, both non-empty "
-                "(an editor may have turned the tabs into spaces)"
-            )
-        pairs.append(Pair(columns[0], columns[1]))
-    return pairs
+        yield from pair
 
 
 def simplified(text: str) -> str:
     """Write Chinese text in simplified characters (OpenCC, dictionary t2s). Taught in: real_translation.
+
+    >>> simplified("我們學習漢語。OK")
+    '我们学习汉语。OK'
 
     Parameters
     ----------
@@ -171,17 +127,18 @@ def simplified(text: str) -> str:
     Returns
     -------
     text : str. The same words; what is not Chinese is left as it is.
-
-    Examples
-    --------
-    >>> simplified("我們學習漢語。OK")
-    '我们学习汉语。OK'
     """
     return str(_converter("t2s").convert(text))
 
 
+_converter = cache(OpenCC)  # a dictionary is loaded once
+
+
 def sentence_key(text: str) -> str:
     """Reduce a sentence to what makes it the same: letters and digits. Taught in: real_translation.
+
+    >>> sentence_key("Don't  go!") == sentence_key("dont ｇｏ。")
+    True
 
     Parameters
     ----------
@@ -190,11 +147,6 @@ def sentence_key(text: str) -> str:
     Returns
     -------
     key : str. NFKC and case-folded; with all other signs where it has neither letters nor digits.
-
-    Examples
-    --------
-    >>> sentence_key("Don't  go!") == sentence_key("dont ｇｏ。")
-    True
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum()) or folded.strip()
@@ -214,11 +166,16 @@ def split_by_sentence(
     [3, 0, 1]
     """
     pairs = list(pairs)
-    components = connected((sentence_key(source), sentence_key(target)) for source, target in pairs)
-    components.sort(key=lambda indices: _component_hash(pairs, indices))
+    keys = [(sentence_key(source), sentence_key(target)) for source, target in pairs]
+
+    def dealt(indices: Sequence[int]) -> str:
+        """Hash the sentences of a component: the same in both directions and in any order of the pairs."""
+        sentences = sorted({key for i in indices for key in keys[i]})
+        return hashlib.sha256("\n".join(sentences).encode()).hexdigest()
+
     part_of: dict[int, str] = {}
     wanted = {"validation": validation, "test": test}
-    for indices in (c for c in components if len(c) <= largest):
+    for indices in sorted((c for c in connected(keys) if len(c) <= largest), key=dealt):
         part = next((name for name, count in wanted.items() if count > 0), None)
         if part:
             wanted[part] -= len(indices)
@@ -234,18 +191,14 @@ def split_by_sentence(
     return train, held, tested
 
 
-def _component_hash(pairs: Sequence[Pair], indices: Sequence[int]) -> str:
-    """Hash a component by its sentences, the same in both directions and in any order of the pairs."""
-    keys = sorted({sentence_key(text) for i in indices for text in pairs[i]})
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
-
-
 def _load_multi30k(folder: Path) -> Corpus:
     """Read the published splits; drop from training and validation what a later split also holds."""
-    train, validation, test = (
-        read_parallel(*(_fetch(f"multi30k/{split}.{language}.gz", folder) for language in ("de", "en")))
-        for split in ("train", "val", "test_2016_flickr")
-    )
+
+    def read(split: str) -> list[Pair]:
+        german, english = (_lines(f"multi30k/{split}.{language}.gz", folder) for language in ("de", "en"))
+        return [Pair(*sides) for sides in zip(german, english, strict=True)]
+
+    train, validation, test = map(read, ("train", "val", "test_2016_flickr"))
     kept_validation = _without(validation, test)
     kept_train = _without(train, [*kept_validation, *test])
     notes = (
@@ -264,7 +217,7 @@ def _without(pairs: Sequence[Pair], others: Sequence[Pair]) -> list[Pair]:
 
 def _load_tatoeba(name: str, folder: Path) -> Corpus:
     """Read English and Chinese, simplify the Chinese, drop repeated pairs, split, choose a direction."""
-    published = read_tsv(_fetch("tatoeba/cmn.txt", folder))
+    published = [Pair(*line.split("\t")[:2]) for line in _lines("tatoeba/cmn.txt", folder) if line]
     converted = [Pair(english, simplified(chinese)) for english, chinese in published]
     changed = sum(x != y for x, y in zip(published, converted, strict=True))
     unique = list(dict.fromkeys(converted))
@@ -283,23 +236,10 @@ def _load_tatoeba(name: str, folder: Path) -> Corpus:
     return Corpus(name, source, target, train, validation, test, notes)
 
 
-_converter = cache(OpenCC)  # a dictionary is loaded once
-
-
-def _lines(path: Path) -> list[str]:
-    """Read the lines of a UTF-8 file, plain or gzip, without byte-order mark, zero-width and outer spaces."""
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a whole gzip file ({error}): cut short? fetch it again") from error
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise ValueError(
-            f"{path} is not UTF-8 text (byte {error.start} is 0x{byte:02x}): save it as UTF-8"
-        ) from error
-    if not text.strip():
-        raise ValueError(f"{path} is empty; expected one sentence a line")
+def _lines(name: str, folder: Path) -> list[str]:
+    """Read the lines of a published file, without byte-order mark, zero-width and outer spaces."""
+    content = _fetch(name, folder).read_bytes()
+    text = (gzip.decompress(content) if name.endswith(".gz") else content).decode("utf-8-sig")
     # Only a line feed ends a line: a sentence may hold U+2028, and the two files must stay in step
     return [line.strip() for line in text.replace("\u200b", "").removesuffix("\n").split("\n")]
 
@@ -308,13 +248,13 @@ def _fetch(name: str, folder: Path) -> Path:
     """Return the path of a published file whose hash has been checked, downloading it if it is not there."""
     path, sha256 = folder / name, SHA256[name]
     url = f"{ADDRESSES[path.parent.name]}/{path.name}"
-    if path.exists() and (found := pooch.file_hash(str(path))) != sha256:
+    if not path.exists():
+        _download(url, path, sha256)
+    elif (found := pooch.file_hash(str(path))) != sha256:
         raise ValueError(
             f"{path} is not the published file: its SHA-256 is {found}, expected {sha256}. It was cut short "
             f"or changed: delete it and it will be downloaded again, or put {url} in its place"
         )
-    if not path.exists():
-        _download(url, path, sha256)
     return path
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import sentencepiece
 
-from seq2seq_edu.data.text import BOS, EOS, PAD, SPECIAL, UNK
+from seq2seq_edu.data.text import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary
 
 SPACE = "▁"  # how sentencepiece writes the space before a word (U+2581)
 FORMAT = "seq2seq_edu subwords 1"
@@ -110,6 +110,9 @@ class Subwords:
                 f"id {foreign[0]} is not in this vocabulary of {len(self)}: made by another model?"
             )
         return [int(i) for i in ids]
+
+
+Text = Vocabulary | Subwords  # what turns text into ids and back, and names each id
 
 
 def _learn(lines: Sequence[str], vocab_size: int) -> bytes:

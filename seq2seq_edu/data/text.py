@@ -5,31 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # their names, in the order of their ids
-
-
-class Text(Protocol):
-    """What turns text into ids and back: a :class:`Vocabulary` of words or ``subwords.Subwords``."""
-
-    kind: ClassVar[str]
-
-    def __len__(self) -> int:
-        """Count the ids, special ones included."""
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text, without bos and eos; what was never seen in training is unk."""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without pad, bos and eos."""
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Return one string an id, as people should see it."""
-
-    def to_bytes(self) -> bytes:
-        """Return all that ``from_bytes`` of the same class needs."""
 
 
 class Vocabulary:
@@ -49,9 +28,8 @@ class Vocabulary:
         if bad:
             raise ValueError(f"words must be non-empty, without spaces and not special; got {bad[0]!r}")
         if len(set(words)) != len(words):
-            raise ValueError(
-                f"{Counter(words).most_common(1)[0][0]!r} stands in the vocabulary more than once"
-            )
+            twice = Counter(words).most_common(1)[0][0]
+            raise ValueError(f"{twice!r} stands in the vocabulary more than once")
         self.words = [*SPECIAL, *words]
         self.ids = {word: i for i, word in enumerate(self.words) if i >= UNK}  # "<eos>" in a text is no eos
 

@@ -19,8 +19,6 @@ from seq2seq_edu.data.corpora import (
     Corpus,
     Pair,
     load,
-    read_parallel,
-    read_tsv,
     sentence_key,
     split_by_sentence,
 )
@@ -95,68 +93,19 @@ def test_multi30k_training_gives_way_to_the_test_set_on_either_side(
 # Reading
 
 
-def test_parallel_files_plain_and_gzip_keep_step(tmp_path: Path) -> None:
-    source, target = tmp_path / "a.txt", tmp_path / "b.txt.gz"
-    source.write_bytes("\ufeffeins \r\n\r\nzwei\u2028drei\nvier".encode())
-    target.write_bytes(gzip.compress(b" one\n\n two three\nfour\n"))
-    pairs = [Pair("eins", "one"), Pair("zwei\u2028drei", "two three"), Pair("vier", "four")]
-    assert read_parallel(source, target) == pairs
-
-
-def test_tsv_takes_mark_last_empty_line_and_third_column(tmp_path: Path) -> None:
-    path = tmp_path / "cmn.txt"
-    path.write_bytes("\ufeffHi.\t嗨。\tCC-BY\nRun!\t跑\u200b！\n\n".encode())
-    assert read_tsv(path) == [Pair("Hi.", "嗨。"), Pair("Run!", "跑！")]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "empty; expected one sentence a line"),
-        (b"\n\n", "empty"),
-        (
-            b"Hi.\tHallo.\nno tab here\n",
-            "line 2 .*'no tab here'; expected source, tab, target.*tabs into spaces",
-        ),
-        (b"Hi.\t \tCC-BY\n", "line 1 "),
-        (b"Hi.\t\xe4\n", "not UTF-8 text .byte 4 is 0xe4.: save it as UTF-8"),
-        ("Hi.\tHallo.\n".encode("utf-16"), "not UTF-8"),
-    ],
-)
-def test_bad_tsv_says_what_and_where(tmp_path: Path, content: bytes, words: str) -> None:
-    path = tmp_path / "bad.tsv"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=words) as caught:
-        read_tsv(path)
-    assert "bad.tsv" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "words"),
-    [
-        (b"a\nb\nc\n", b"a\nb\n", "a.txt has 3 lines but .*b.txt has 2"),
-        (b"a\n\nc\n", b"a\nb\nc\n", "line 2 of .*a.txt is empty"),
-        (b"a\nb\nc\n", b"a\nb\n\n", "line 3 of .*b.txt is empty"),
-        (b"", b"a\n", "a.txt is empty"),
-    ],
-)
-def test_bad_parallel_files_say_what_and_where(
-    tmp_path: Path, source: bytes, target: bytes, words: str
-) -> None:
-    (tmp_path / "a.txt").write_bytes(source)
-    (tmp_path / "b.txt").write_bytes(target)
-    with pytest.raises(ValueError, match=words):
-        read_parallel(tmp_path / "a.txt", tmp_path / "b.txt")
-
-
-@pytest.mark.parametrize("cut", ["short", "middle", "not gzip"])
-def test_damaged_gzip_is_an_error(tmp_path: Path, cut: str) -> None:
-    whole = gzip.compress(bytes(range(32, 127)) * 11)
-    content = {"short": whole[:-7], "middle": whole[:13] + b"\xff" * 11 + whole[24:], "not gzip": b"a\n"}[cut]
-    path = tmp_path / "a.gz"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="not a whole gzip file"):
-        read_parallel(path, path)
+def test_lines_of_a_published_file_keep_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_multi30k(tmp_path, monkeypatch)
+    texts = {
+        "de": "\ufeffein\u200bs \r\nzwei\u2028drei\r\nvier",
+        "en": " one\ntwo three\nfour\n",
+    }
+    for language, text in texts.items():
+        published(tmp_path, monkeypatch, f"multi30k/train.{language}.gz", gzip.compress(text.encode()))
+    pairs = (Pair("eins", "one"), Pair("zwei\u2028drei", "two three"), Pair("vier", "four"))
+    assert load("multi30k", data_dir=tmp_path).train == pairs
+    published(tmp_path, monkeypatch, "multi30k/train.en.gz", gzip.compress(b"one\ntwo three\n"))
+    with pytest.raises(ValueError, match="shorter"):
+        load("multi30k", data_dir=tmp_path)
 
 
 def test_unknown_corpus_is_an_error() -> None:
@@ -343,10 +292,6 @@ PLANTED = Corpus(
 def test_training_texts_are_the_training_split() -> None:
     both = list(corpora.training_texts(PLANTED))
     assert both == ["ein hund sieht ein haus", "a dog sees a house", "ein haus", "a house"]
-    assert list(corpora.training_texts(PLANTED, "source")) == both[::2]
-    assert list(corpora.training_texts(PLANTED, "target")) == both[1::2]
-    with pytest.raises(ValueError, match="'source', 'target' or 'both'"):
-        list(corpora.training_texts(PLANTED, "train"))  # type: ignore[arg-type]
 
 
 def test_text_of_the_other_splits_never_reaches_the_subwords() -> None:

@@ -4,12 +4,4 @@ from seq2seq_edu.data.grammar.long_pairs import long_sentences
 from seq2seq_edu.data.grammar.meaning import NounPhrase, Relative, Sentence, draw
 from seq2seq_edu.data.grammar.pairs import sentences, translate
 
-__all__ = [
-    "long_sentences",
-    "NounPhrase",
-    "Relative",
-    "Sentence",
-    "draw",
-    "sentences",
-    "translate",
-]
+__all__ = ["NounPhrase", "Relative", "Sentence", "draw", "long_sentences", "sentences", "translate"]

@@ -88,19 +88,11 @@ def _verb(forms: str, *cells: str) -> Verb:
     """Look up the words of a row of the table of verbs."""
     subjects, objects, places, that, tenses, which, alone = (cell.split() for cell in cells)
     base, past, ing, chinese = forms.split()
-    return Verb(
-        base,
-        past,
-        ing,
-        chinese,
-        subjects=tuple(who for name in subjects for who in SUBJECTS[name]),
-        objects=tuple(noun for name in objects for noun in OBJECTS[name]),
-        places=tuple(PLACES[name] for name in places),
-        relatives=tuple(that),
-        tenses=tuple(tenses),
-        which=DETERMINERS[which[0]],
-        alone=bool(alone),
-    )
+    who = tuple(noun for name in subjects for noun in SUBJECTS[name])
+    what = tuple(noun for name in objects for noun in OBJECTS[name])
+    where = tuple(PLACES[name] for name in places)
+    told, times, before = tuple(that), tuple(tenses), DETERMINERS[which[0]]
+    return Verb(base, past, ing, chinese, who, what, where, told, times, before, bool(alone))
 
 
 _TABLES = _tables()

@@ -11,12 +11,11 @@ from collections import deque
 
 from seq2seq_edu.data.examples import Example, check_count
 from seq2seq_edu.data.grammar.meaning import Sentence, draw
-from seq2seq_edu.data.grammar.pairs import Phrase, Token, Word, link, say
+from seq2seq_edu.data.grammar.pairs import NOTHING, Phrase, Token, Word, link, say, word_by_word
 
 JOINTS = ((", and", "， 而"), (", but", "， 但是"), (";", "；"))
 ROOM = 8  # words: a joint and a clause of six or seven, of which there are many
-_RELATIVE = 0.3  # the chance of a relative clause, as in the short sentences
-_AFTER = 0.3  # the chance that a clause in the past gets another one with "after"
+CHANCE = 0.3  # of a relative clause, as in the short sentences; and of "after" when a clause is in the past
 
 
 def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: int = 60) -> list[Example]:
@@ -24,6 +23,9 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
 
     What a fixed vector cannot hold; after Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, Fig. 2.
     Taught in: real_translation.
+
+    >>> [len(example.source) for example in long_sentences(3, seed=0, min_length=23, max_length=23)]
+    [23, 23, 23]
 
     Parameters
     ----------
@@ -33,11 +35,6 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
     Returns
     -------
     examples : list of Example. As of :func:`sentences`; the comma after 以后 is possible only.
-
-    Examples
-    --------
-    >>> [len(example.source) for example in long_sentences(3, seed=0, min_length=23, max_length=23)]
-    [23, 23, 23]
     """
     check_count(count)
     if not 5 <= min_length <= max_length:
@@ -52,9 +49,9 @@ def long_sentences(count: int, *, seed: int, min_length: int = 5, max_length: in
 
 def _fill(rng: random.Random, length: int, waiting: deque[Phrase]) -> Phrase:
     """Join clauses until there are exactly so many English words; those that do not fit wait for the next."""
-    whole = Phrase([], [])
+    whole = NOTHING
     while len(whole.english) < length:
-        joint = _joint(rng) if whole.english else Phrase([], [])
+        joint = word_by_word(*rng.choice(JOINTS)) if whole.english else NOTHING
         left = length - len(whole.english) - len(joint.english)
         place = next((k for k, part in enumerate(waiting) if _fits(part, left)), None)
         while place is None:
@@ -73,12 +70,12 @@ def _fits(part: Phrase, left: int) -> bool:
 
 def _part(rng: random.Random) -> Phrase:
     """Draw a clause, or two with "after" between them."""
-    main = draw(rng, _RELATIVE)
-    if main.tense != "past" or main.object.relative or rng.random() >= _AFTER:
+    main = draw(rng, CHANCE)
+    if main.tense != "past" or main.object.relative or rng.random() >= CHANCE:
         return say(main)  # "the letter that I wrote after ..." would be when I wrote it
-    before = draw(rng, _RELATIVE)
+    before = draw(rng, CHANCE)
     while before.tense != "past" or not before.subject.is_definite:
-        before = draw(rng, _RELATIVE)
+        before = draw(rng, CHANCE)
     return after(main, before)
 
 
@@ -87,10 +84,3 @@ def after(main: Sentence, before: Sentence) -> Phrase:
     late, early, joint = say(main._replace(time=None)), say(before._replace(time=None)), Word("after")
     between = [Token("以后", sure=(joint,)), Token("，", possible=(joint,))]
     return Phrase(late.english + [joint] + early.english, early.chinese + between + late.chinese)
-
-
-def _joint(rng: random.Random) -> Phrase:
-    """Draw what stands between two clauses."""
-    english, chinese = rng.choice(JOINTS)
-    words = [Word(text) for text in english.split()]
-    return Phrase(words, [Token(c, sure=(w,)) for c, w in zip(chinese.split(), words, strict=True)])

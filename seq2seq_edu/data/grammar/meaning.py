@@ -69,7 +69,8 @@ def draw(rng: random.Random, relative_clauses: float) -> Sentence:
 
     talk = _Talk(rng, used={verb.base})
     first = _HOLDERS if about_subject else _KNOWN if known else _UNKNOWN
-    subject = talk.noun_phrase(verb.subjects, first, alone=verb.alone, pronouns=not about_subject)
+    subjects = [who for who in verb.subjects if not (about_subject and isinstance(who, Pronoun))]
+    subject = talk.noun_phrase(subjects, first, verb.alone)
     thing = talk.noun_phrase(verb.objects, _before_object(verb, tense, about_object))
     if about_subject:
         subject = talk.about(subject, lexicon.VERBS, ("subject", "object"))
@@ -99,15 +100,10 @@ class _Talk:
         self.used = used  # names of nouns and verbs
 
     def noun_phrase(
-        self,
-        nouns: Sequence[Noun | Pronoun],
-        determiners: Sequence[Determiner],
-        *,
-        alone: bool = False,
-        pronouns: bool = True,
+        self, nouns: Sequence[Noun | Pronoun], determiners: Sequence[Determiner], alone: bool = False
     ) -> NounPhrase:
         """Choose a new noun with a determiner that suits it, or a pronoun."""
-        noun = self.rng.choice([n for n in self._free(nouns, alone) if pronouns or isinstance(n, Noun)])
+        noun = self.rng.choice(self._free(nouns, alone))
         self.used.add(noun.name)
         if isinstance(noun, Pronoun):
             return NounPhrase(noun)
@@ -124,7 +120,7 @@ class _Talk:
         if gap == "subject":
             other = self.noun_phrase(row.objects, [word for word in row.which if word in _WITHIN])
         else:
-            other = self.noun_phrase(row.subjects, (lexicon.THE, lexicon.THE_PLURAL), alone=row.alone)
+            other = self.noun_phrase(row.subjects, (lexicon.THE, lexicon.THE_PLURAL), row.alone)
         return phrase._replace(relative=Relative(gap, row, other))
 
     def _tells(self, row: Verb, gap: str, phrase: NounPhrase) -> bool:

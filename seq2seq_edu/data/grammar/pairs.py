@@ -22,8 +22,11 @@ from seq2seq_edu.data.grammar.meaning import NounPhrase, Relative, Sentence, dra
 
 
 def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[Example]:
-    """Draw English sentences with their Chinese translations and gold links.
-    Written for this course. Taught in: train_and_look.
+    """Draw English sentences with their Chinese translations and gold links. Taught in: train_and_look.
+
+    >>> (example,) = sentences(1, seed=0)
+    >>> {t for t, i in example.possible} == set(range(len(example.target)))  # every Chinese word has a link
+    True
 
     Parameters
     ----------
@@ -32,16 +35,9 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
 
     Returns
     -------
-    examples : list of Example
-        Source English, target Chinese, in words; one source has one target. Every target word has a link.
+    examples : list of Example. English to Chinese, in words; one source has one target.
         Sure: words that mean the same. Possible too: measure words, 有, 了, 的, the word after a place (里),
         and 正在 with the -ing form.
-
-    Examples
-    --------
-    >>> (example,) = sentences(1, seed=0)
-    >>> {t for t, i in example.possible} == set(range(len(example.target)))  # every Chinese word has a link
-    True
     """
     check_count(count)
     if not 0 <= relative_clauses <= 1:
@@ -51,8 +47,13 @@ def sentences(count: int, *, seed: int, relative_clauses: float = 0.3) -> list[E
 
 
 def translate(sentence: Sentence) -> Example:
-    """Say a sentence in both languages, with the links between the words.
-    Written for this course. Taught in: train_and_look.
+    """Say a sentence in both languages, with the links between the words. Taught in: train_and_look.
+
+    >>> from seq2seq_edu.data.grammar import lexicon as words
+    >>> we, letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(words.THINGS[1], words.TWO)
+    >>> example = translate(Sentence(we, words.VERBS[1], "past", letters, words.PLACES["park"], None))
+    >>> print(*example.source, "/", *example.target)
+    we read two letters in the park / 我们 在 公园 里 读 了 两 封 信
 
     Parameters
     ----------
@@ -61,14 +62,6 @@ def translate(sentence: Sentence) -> Example:
     Returns
     -------
     example : Example. Source English, target Chinese.
-
-    Examples
-    --------
-    >>> from seq2seq_edu.data.grammar import lexicon as words
-    >>> we, letters = NounPhrase(words.PRONOUNS[1]), NounPhrase(words.THINGS[1], words.TWO)
-    >>> example = translate(Sentence(we, words.VERBS[1], "past", letters, words.PLACES["park"], None))
-    >>> print(*example.source, "/", *example.target)
-    we read two letters in the park / 我们 在 公园 里 读 了 两 封 信
     """
     return link(say(sentence))
 
@@ -108,6 +101,9 @@ class Phrase(NamedTuple):
         return Phrase(self.english + other.english, self.chinese + other.chinese)
 
 
+NOTHING = Phrase([], [])
+
+
 def _words(text: str) -> list[Word]:
     """Make new English words."""
     return [Word(word) for word in text.split()]
@@ -116,7 +112,8 @@ def _words(text: str) -> list[Word]:
 def say(sentence: Sentence) -> Phrase:
     """Order the phrases: subject verb object place time; in Chinese time subject place verb object."""
     subject, thing = _noun_phrase(sentence.subject), _noun_phrase(sentence.object)
-    place, time = _place(sentence.place), _time(sentence.time)
+    place = _place(sentence.place) if sentence.place else NOTHING
+    time = word_by_word(*sentence.time) if sentence.time else NOTHING
     helper, verb = _verb(sentence)
 
     english = subject.english + helper.english + verb.english + thing.english + place.english
@@ -131,15 +128,12 @@ def say(sentence: Sentence) -> Phrase:
 def _noun_phrase(phrase: NounPhrase) -> Phrase:
     """Say "the two letters that I wrote": 我 写 的 那 两 封 信."""
     if isinstance(phrase.noun, Pronoun) or phrase.determiner is None:
-        pronoun = _words(phrase.noun.name)
-        return Phrase(pronoun, [Token(phrase.noun.chinese, sure=tuple(pronoun))])
+        return word_by_word(phrase.noun.name, phrase.noun.chinese)
     determiner, noun = phrase.determiner, phrase.noun
-    articles = _words(determiner.english)
+    articles, chinese = word_by_word(determiner.english, determiner.chinese)
     nouns = _words(noun.plural if determiner.is_plural else noun.singular)
     if articles[0].text == "a" and nouns[0].text[0] in "aeiou":
         articles[0].text = "an"
-
-    chinese = _word_by_word(determiner.chinese, articles)
     if determiner.measured and noun.has_container:  # cups of tea: 杯 茶
         chinese.append(Token(noun.measure, sure=(nouns[0],), possible=(nouns[1],)))
     elif determiner.measured:
@@ -168,7 +162,7 @@ def _verb(sentence: Sentence) -> tuple[Phrase, Phrase]:
     if sentence.tense == "past":
         past = Word(forms.past)
         done = Token("了", possible=(past,))
-        return Phrase([], []), Phrase([past], [Token(forms.chinese, sure=(past,)), done])
+        return NOTHING, Phrase([past], [Token(forms.chinese, sure=(past,)), done])
     if sentence.tense == "future":
         helper, verb = Word("will"), Word(forms.base)
         before = Token("要", sure=(helper,))
@@ -185,10 +179,8 @@ def _be(subject: NounPhrase) -> str:
     return "are" if subject.is_plural else "is"
 
 
-def _place(place: Place | None) -> Phrase:
+def _place(place: Place) -> Phrase:
     """Say "in the park": 在 公园 里."""
-    if place is None:
-        return Phrase([], [])
     english = _words(place.english)
     preposition, noun = english[0], english[-1]
     chinese = [Token("在", sure=(preposition,)), Token(place.chinese, sure=(noun,))]
@@ -197,14 +189,8 @@ def _place(place: Place | None) -> Phrase:
     return Phrase(english, chinese)
 
 
-def _time(time: tuple[str, str] | None) -> Phrase:
-    """Say "this morning": 今天 早上."""
-    if time is None:
-        return Phrase([], [])
-    english = _words(time[0])
-    return Phrase(english, _word_by_word(time[1], english))
-
-
-def _word_by_word(chinese: str, english: list[Word]) -> list[Token]:
-    """Pair the Chinese words with the English words in order."""
-    return [Token(text, sure=(word,)) for text, word in zip(chinese.split(), english, strict=True)]
+def word_by_word(english: str, chinese: str) -> Phrase:
+    """Say words that translate each other in order: "this morning" is 今天 早上."""
+    words = _words(english)
+    pairs = zip(words, chinese.split(), strict=True)
+    return Phrase(words, [Token(text, sure=(word,)) for word, text in pairs])
