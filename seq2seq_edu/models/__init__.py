@@ -22,27 +22,9 @@ from seq2seq_edu.models.transformer import (
 )
 
 __all__ = [
-    "ATTENTIONS",
-    "AdditiveAttention",
-    "Attention",
-    "Cost",
-    "DotAttention",
-    "GeneralAttention",
-    "Memory",
-    "NoAttention",
-    "ScaledDotAttention",
-    "EncoderDecoder",
-    "Step",
-    "evaluating",
-    "exact",
-    "DecoderStep",
-    "Encoder",
-    "ModelConfig",
-    "Readout",
-    "Seq2Seq",
-    "Layer",
-    "MultiHeadAttention",
-    "Transformer",
-    "TransformerConfig",
-    "positions",
-]
+    "ATTENTIONS", "AdditiveAttention", "Attention", "Cost", "DotAttention", "GeneralAttention", "Memory",
+    "NoAttention", "ScaledDotAttention",
+    "EncoderDecoder", "Step", "evaluating", "exact",
+    "DecoderStep", "Encoder", "ModelConfig", "Readout", "Seq2Seq",
+    "Layer", "MultiHeadAttention", "Transformer", "TransformerConfig", "positions",
+]  # fmt: skip

@@ -42,7 +42,6 @@ class Attention(nn.Module):
     r"""Turn scores into weights and weights into a context; a subclass says how to score.
 
     .. math::
-
         \alpha_{t,i} = \frac{\exp(e_{t,i})}{\sum_{j=1}^n \exp(e_{t,j})}, \qquad
         c_t = \sum_{i=1}^n \alpha_{t,i} h_i
 

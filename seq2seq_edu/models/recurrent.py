@@ -58,7 +58,6 @@ class DecoderStep(nn.Module):
     r"""Take one step: look, update, join; in Bahdanau's order or in Luong's.
 
     .. math::
-
         \text{Bahdanau:}\quad c_t &= \mathrm{attend}(s_{t-1}), &
         s_t &= \mathrm{GRU}([E y_{t-1}; c_t], s_{t-1}) \\
         \text{Luong:}\quad s_t &= \mathrm{GRU}(E y_{t-1}, s_{t-1}), & c_t &= \mathrm{attend}(s_t)

@@ -51,6 +51,9 @@ def positions(start: int, count: int, d_model: int, device: torch.device | None 
 
     Vaswani et al. (2017), arXiv:1706.03762, section 3.5.
 
+    >>> positions(0, 2, 2).round(decimals=2).tolist()
+    [[0.0, 1.0], [0.8399999737739563, 0.5400000214576721]]
+
     Parameters
     ----------
     start, count, d_model : int. Positions start .. start + count - 1, from 0; the width is even.
@@ -59,11 +62,6 @@ def positions(start: int, count: int, d_model: int, device: torch.device | None 
     Returns
     -------
     vectors : float32 Tensor of shape (count, d_model). In [-1, 1].
-
-    Examples
-    --------
-    >>> positions(0, 2, 2).round(decimals=2).tolist()
-    [[0.0, 1.0], [0.8399999737739563, 0.5400000214576721]]
     """
     i = torch.arange(start, start + count, dtype=torch.float32, device=device).unsqueeze(1)
     rates = torch.exp(torch.arange(0, d_model, 2, device=device) * (-math.log(10000.0) / d_model))
@@ -74,7 +72,6 @@ class MultiHeadAttention(nn.Module):
     r"""Attend several times side by side, each head with its own projections.
 
     .. math::
-
         \mathrm{head}_k = \mathrm{softmax}\!\left(\frac{Q_k K_k^\top}{\sqrt{d_k}}\right) V_k, \qquad
         Q_k = x W^Q_k, \; K_k = y W^K_k, \; V_k = y W^V_k
 
@@ -117,7 +114,6 @@ class Layer(nn.Module):
     .. math:: x \leftarrow x + \mathrm{part}(\mathrm{LayerNorm}(x))
 
     The parts are: look at one's own sequence, look at the source (decoder only), a feed-forward network.
-
     Vaswani et al. (2017), arXiv:1706.03762, section 3.1; the norm stands before each part, as in Xiong et al.
     (2020), arXiv:2002.04745, because that trains without a long warm-up.
     """
@@ -134,25 +130,20 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        past: Tensor | None = None,
-        source: Tensor | None = None,
-        source_mask: Tensor | None = None,
+        self, x: Tensor, mask: Tensor, past: Tensor | None = None, source: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Read (B, m, d_model); return the same shape, the keys and values made, and the source weights.
 
-        ``past`` (B, t, 2 d_model) are keys and values of earlier positions, ``source`` (B, n, 2 d_model)
-        those of the source; masks are True where a position may look.
+        ``past`` (B, t, 2 d_model) are keys and values of earlier positions, ``source`` those of the source
+        (B, n, 2 d_model) and their mask; masks are True where a position may look.
         """
         normal = self.norms[0](x)
         new = self.own.keys_values(normal)
         seen = new if past is None else torch.cat([past.to(new.dtype), new], dim=1)
         x = x + self.dropout(self.own(normal, seen, mask)[0])
         weights = None
-        if self.source is not None and source is not None and source_mask is not None:
-            context, weights = self.source(self.norms[1](x), source, source_mask)
+        if self.source is not None and source is not None:
+            context, weights = self.source(self.norms[1](x), *source)
             x = x + self.dropout(context)
         return x + self.dropout(self.feed_forward(self.norms[-1](x))), new, weights
 
@@ -162,9 +153,7 @@ class Transformer(EncoderDecoder):
 
     The state of the decoder is what it has written so far: keys and values of every layer, (B, t, layers,
     2 d_model). ``weights`` of a step are the last layer's to the source, the mean of its heads; ``context``
-    is what that layer makes of the step.
-
-    Vaswani et al. (2017), arXiv:1706.03762.
+    is what that layer makes of the step. Vaswani et al. (2017), arXiv:1706.03762.
 
     >>> model = Transformer(TransformerConfig(source_vocab=11, target_vocab=13, d_model=4, d_ff=6, heads=2))
     >>> logits, alignment = model(torch.tensor([[5, 7, 2]]), torch.ones(1, 3).bool(), torch.tensor([[1, 4]]))
@@ -234,6 +223,6 @@ class Transformer(EncoderDecoder):
         made, weights, source_mask = [], x, memory.mask[:, None, None, :]
         for k, layer in enumerate(self.decoder):
             earlier = None if past is None else past[:, :, k]
-            x, new, weights = layer(x, mask, earlier, memory.keys[:, :, k], source_mask)
+            x, new, weights = layer(x, mask, earlier, (memory.keys[:, :, k], source_mask))
             made.append(new)
         return x, made, weights
