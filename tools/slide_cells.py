@@ -49,7 +49,7 @@ class Slide:
     @property
     def only_sets_up(self) -> bool:
         """Whether there is nothing but imports, settings and parameters."""
-        return all(cell.cell_type == "code" and sets_up(cell) for cell in self.cells)
+        return not self.texts and all(map(sets_up, self.cells))
 
     @property
     def asks(self) -> bool:
@@ -94,13 +94,9 @@ def place(cell: Any, slide: Slide | None, before_code: bool) -> str:
         return "subslide" if sets_up(cell) and full else "-"
     if all(map(sets_up, [*slide.codes, cell])):
         return "-"
-    length = 0 if draws(cell) else sum(map(shown_lines, [*slide.codes, cell]))
+    shown = [] if draws(cell) else [*slide.codes, cell]  # what draws is folded, and imports are one line
+    length = sum(1 if imports(code) else len(code.source.splitlines()) for code in shown)
     return "subslide" if any(code.outputs for code in slide.codes) or length > TOGETHER else "-"
-
-
-def shown_lines(cell: Any) -> int:
-    """Return how many lines of code are seen; imports and drawing are folded."""
-    return 1 if imports(cell) or draws(cell) else len(cell.source.splitlines())
 
 
 def split_heading(source: str) -> tuple[int, str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,17 @@ from pygments.formatters import HtmlFormatter
 from slide_cells import Slide, asked, draws, imports, split_heading
 
 PREFERRED = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
-IN_LINE = re.compile(r'(\(?)(<span class="math">\\\(.*?\\\)</span>)([.,;:?!)]*)', re.DOTALL)
-LONG = 10  # lines of an error message that are shown; the rest is folded
+FORMULA = r'<span class="math">[^<]*</span>'  # and the punctuation that must not leave it:
+TIED = re.compile(rf"\({FORMULA}[.,;:?!)]*|{FORMULA}[.,;:?!)]+")
+LONG = 10  # lines of an error message that are shown; of more, the last, and the rest is folded
 
 
 class Renderer(IPythonRenderer):
     """Mark formulas for MathJax, and send links to slides or to the site where they are."""
 
-    def __init__(self, links: Mapping[str, str]) -> None:
+    def __init__(self, chapters: Collection[str], folder: Path) -> None:
         super().__init__(escape=False, exclude_anchor_links=True)  # embed_images would close <details> early
-        self.links = links
+        self.chapters, self.folder = chapters, folder
 
     def inline_math(self, body: str) -> str:
         """Mark a formula in a line."""
@@ -44,8 +47,12 @@ class Renderer(IPythonRenderer):
         """Link to other slides, to the site if it lies beside, or to the web; else only name it."""
         if re.match(r"https?:", url):
             return f'<a href="{html.escape(url)}" target="_blank" rel="noopener">{text}</a>'
-        target = self.links.get(posixpath.normpath(url.partition("#")[0]), "")
-        return f'<a href="{html.escape(target)}">{text}</a>' if target else text
+        place = re.sub(r"\.(md|ipynb)$", ".html", url.partition("#")[0])
+        if place.removesuffix(".html") not in self.chapters:
+            place = posixpath.normpath(f"../html/en/notebooks/{place}")
+            if not (self.folder / place).is_file():
+                return text
+        return f'<a href="{html.escape(place)}">{text}</a>'
 
     def table(self, text: str) -> str:
         """Let a wide table scroll."""
@@ -53,47 +60,47 @@ class Renderer(IPythonRenderer):
 
 
 class Html:
-    """Write the HTML of cells; `links` says where a link of a notebook leads on the slides."""
+    """Write the HTML of cells, for slides of these chapters that will lie in this folder."""
 
-    def __init__(self, links: Mapping[str, str]) -> None:
-        self.links = links
+    def __init__(self, chapters: Collection[str] = (), folder: Path = Path()) -> None:
+        self.renderer = Renderer(chapters, folder)
         self.lexer, self.formatter = IPython3Lexer(), HtmlFormatter(nowrap=True)
 
     def text(self, source: str) -> str:
         """Return Markdown as HTML; an answer opens one key later."""
-        made = str(MarkdownWithMath(renderer=Renderer(self.links)).render(source))
-        made = IN_LINE.sub(tied, made)
-        return re.sub(r"<details>", '<details class="fragment unfold">', made)
+        made = TIED.sub(r'<span class="tied">\g<0></span>', MarkdownWithMath(self.renderer).render(source))
+        return made.replace("<details>", '<details class="fragment unfold">')
 
     def inline(self, source: str) -> str:
         """Return one line of Markdown without a paragraph around it."""
-        return re.sub(r"^<p>(.*)</p>$", r"\1", self.text(source).strip(), flags=re.DOTALL)
+        return self.text(source).strip().removeprefix("<p>").removesuffix("</p>")
 
-    def code(self, source: str) -> str:
-        """Return coloured code."""
-        shown = re.sub(r"\n{3,}", "\n\n", source)  # a slide has no room for two empty lines
-        coloured = highlight(shown, self.lexer, self.formatter)
-        return f"<pre class=code><code>{coloured.rstrip()}</code></pre>"
-
-    def areas(self, slide: Slide) -> list[dict[str, Any]]:
+    def areas(self, slide: Slide) -> list[tuple[str, str]]:
         """Return the parts of a slide in order: text t, code c, output o, closing text k (of an output)."""
-        areas: list[dict[str, Any]] = []
+        parts = groupby(self.pieces(slide), key=itemgetter(0))
+        return [(part, "\n".join(made for _, made in pieces)) for part, pieces in parts]
+
+    def pieces(self, slide: Slide) -> Iterator[tuple[str, str]]:
+        """Yield what is seen of each cell, with its part; each piece knows its cell."""
+        part = "t"
         for number, cell in enumerate(slide.cells):
-            step = " fragment" if asked(cell) == "fragment" else ""
+            step = "fragment" if asked(cell) == "fragment" else ""
+            form = f'<div class="{{}} {step}" data-cell="{html.escape(cell.get("id", ""))}">{{}}</div>'
             if cell.cell_type == "code":
-                code, output = self.code_cell(cell)
-                add(areas, "c", piece(cell, "cell" + step, code))
+                part, (code, output) = "k", self.code_cell(cell)
+                yield "c", form.format("cell", code)
                 if output:
-                    add(areas, "o", piece(cell, "result" + step, output))
+                    yield "o", form.format("result", output)
             elif asked(cell) != "notes":
-                text = self.text(cell.source if number else split_heading(cell.source)[2])
-                closes = any(area["kind"] == "c" for area in areas)
-                add(areas, "k" if closes else "t", piece(cell, "cell" + step, text))
-        return areas
+                source = cell.source if number else split_heading(cell.source)[2]
+                yield part, form.format("cell", self.text(source))
 
     def code_cell(self, cell: Any) -> tuple[str, str]:
         """Return the code of a cell, folded if a class need not read it, and what it gave."""
-        code, output = self.code(cell.source), "".join(map(self.output, cell.outputs))
+        shown = re.sub(r"\n{3,}", "\n\n", cell.source)  # a slide has no room for two empty lines
+        coloured = highlight(shown, self.lexer, self.formatter).rstrip()
+        code = f"<pre class=code><code>{coloured}</code></pre>"
+        output = "".join(map(self.output, cell.outputs))
         if imports(cell):
             return fold("Imports and settings", code + output), ""
         if draws(cell):
@@ -106,38 +113,18 @@ class Html:
             return f'<pre class="{output.name}">{ansi2html(output.text.rstrip())}</pre>'
         if output.output_type == "error":
             return failure("\n".join(output.traceback).splitlines())
-        data = output.get("data", {})
-        kind = next((kind for kind in PREFERRED if kind in data), None)
-        if kind is None:
-            return ""
-        value = data[kind]
-        if kind in ("text/html", "image/svg+xml"):
-            return f"<div>{value}</div>"
-        if kind.startswith("image/"):
-            size = output.metadata.get(kind, {})
-            sizes = "".join(f' {side}="{size[side]}"' for side in ("width", "height") if side in size)
-            alt = html.escape(data.get("text/plain", ""))
-            return f'<div><img alt="{alt}"{sizes} src="data:{kind};base64,{value.strip()}"></div>'
+        kind = next((kind for kind in PREFERRED if kind in output.data), "")
+        value = output.data.get(kind, "")
+        if kind == "text/plain":
+            return f'<pre class="value">{ansi2html(value)}</pre>'
         if kind == "text/markdown":
-            return f"<div>{self.text(value)}</div>"
-        return f'<pre class="value">{ansi2html(value)}</pre>'
-
-
-def tied(formula: re.Match[str]) -> str:
-    """Keep a formula and the punctuation beside it on one line."""
-    return f'<span class="tied">{formula[0]}</span>' if formula[1] or formula[3] else formula[0]
-
-
-def add(areas: list[dict[str, Any]], kind: str, made: str) -> None:
-    """Put a piece into the last area if it is of that kind, else into a new one."""
-    if not areas or areas[-1]["kind"] != kind:
-        areas.append({"kind": kind, "pieces": []})
-    areas[-1]["pieces"].append(made)
-
-
-def piece(cell: Any, kind: str, inside: str) -> str:
-    """Return an element that knows its cell."""
-    return f'<div class="{kind}" data-cell="{html.escape(cell.get("id", ""))}">{inside}</div>'
+            value = self.text(value)
+        elif kind in ("image/png", "image/jpeg"):
+            sides = output.metadata.get(kind, {})
+            size = "".join(f' {side}="{sides[side]}"' for side in ("width", "height") if side in sides)
+            alt = html.escape(output.data.get("text/plain", ""))
+            value = f'<img alt="{alt}"{size} src="data:{kind};base64,{value.strip()}">'
+        return f"<div>{value}</div>" if value else ""
 
 
 def fold(title: str, inside: str) -> str:
@@ -147,19 +134,5 @@ def fold(title: str, inside: str) -> str:
 
 def failure(lines: list[str]) -> str:
     """Return an error message; of a long one the end, with the rest folded."""
-    whole = ansi2html("\n".join(lines))
-    if len(lines) <= LONG:
-        return f'<pre class="error">{whole}</pre>'
-    folded = fold(f"All {len(lines)} lines of the message", f'<pre class="error">{whole}</pre>')
-    return f'<pre class="error">{ansi2html(lines[-1])}</pre>{folded}'
-
-
-def links_of(names: list[str], site: Path) -> dict[str, str]:
-    """Return where links of a chapter lead: to slides, or to a page of the site that is there."""
-    links = {f"{name}.ipynb": f"{name}.html" for name in names}
-    for page in site.glob("**/*.html"):
-        file = page.relative_to(site)
-        for ending in (".md", ".ipynb"):
-            place = posixpath.relpath(file.with_suffix(ending).as_posix(), "notebooks")
-            links.setdefault(place, posixpath.join("..", "html", site.name, file.as_posix()))
-    return links
+    whole, last = (f'<pre class="error">{ansi2html(text)}</pre>' for text in ("\n".join(lines), lines[-1]))
+    return whole if len(lines) <= LONG else last + fold(f"All {len(lines)} lines of the message", whole)
