@@ -73,9 +73,8 @@ def sample(
     """
     check_length(max_length)
     if not 0 < temperature < math.inf:
-        raise ValueError(
-            f"temperature must be a number above 0 (for the limit 0 use greedy); got {temperature}"
-        )
+        expected = "a number above 0 (for the limit 0 use greedy)"
+        raise ValueError(f"temperature must be {expected}; got {temperature}")
     if top_k is not None and not 1 <= top_k <= model.config.target_vocab:
         vocabulary = f"the {model.config.target_vocab} tokens of the vocabulary"
         raise ValueError(f"top_k must be from 1 to {vocabulary}; got {top_k}")
@@ -210,10 +209,7 @@ def tree(
         The finished node with the highest score ends the hypothesis that ``beam`` returns.
     """
     if src_row.dim() != 1 or src_row.shape != src_mask_row.shape:
-        raise ValueError(
-            "tree wants one sentence, ids and mask of shape (n,); got "
-            f"{tuple(src_row.shape)} and {tuple(src_mask_row.shape)}"
-        )
+        shapes = f"{tuple(src_row.shape)} and {tuple(src_mask_row.shape)}"
+        raise ValueError(f"tree wants one sentence, ids and mask of shape (n,); got {shapes}")
     check_search(model, width, length_penalty, max_length)
-    found = search(model, src_row[None], src_mask_row[None], width, length_penalty, max_length)
-    return nodes(found)
+    return nodes(search(model, src_row[None], src_mask_row[None], width, length_penalty, max_length))

@@ -69,55 +69,40 @@ class Candidates(NamedTuple):
 class Level(NamedTuple):
     """All open hypotheses of one step: their last tokens, the weights they led to, how they may go on."""
 
-    tokens: Tensor
-    weights: Tensor | None
+    tokens: list[int]
+    weights: np.ndarray | None
     candidates: Candidates
-
-
-class End(NamedTuple):
-    """Where a hypothesis stops: its row in each level, then ``token``; ``cost`` is minus its score."""
-
-    cut: bool
-    cost: float
-    path: list[int]
-    token: int
-    log_prob: float
 
 
 @dataclass
 class Search:
-    """What a beam search of a batch has found: all ``levels``, and the ``ends`` of each sentence."""
+    """What a beam search of a batch has found: hypotheses of each sentence, and all levels of the tree."""
 
     lengths: list[int]  # real tokens of each source
     length_penalty: float
-    ends: list[list[End]]
+    hypotheses: list[list[Hypothesis]]
     levels: list[Level] = field(default_factory=list)
 
     def collect(self, sentences: list[int], path: Tensor, cut: bool) -> None:
         """Note the hypotheses that end at the last level: with eos, or cut by the length limit."""
         t, c = len(self.levels), self.levels[-1].candidates
-        ends = [(False, g, j) for g, j in c.finished]
+        ends = [(True, g, j) for g, j in c.finished]
         if cut:
-            ends += [(True, g, j) for g, columns in enumerate(c.kept.tolist()) for j in columns]
+            ends += [(False, g, j) for g, columns in enumerate(c.kept.tolist()) for j in columns]
         rows, tokens, log_probs = c.rows.tolist(), c.tokens.tolist(), c.log_probs.tolist()
-        for is_cut, g, j in ends:
-            cost = -log_probs[g][j] / t**self.length_penalty
-            end = End(is_cut, cost, path[rows[g][j]].tolist(), tokens[g][j], log_probs[g][j])
-            self.ends[sentences[g]].append(end)
+        for finished, g, j in ends:
+            k, log_prob = sentences[g], log_probs[g][j]
+            way = list(zip(self.levels, path[rows[g][j]].tolist(), strict=True))
+            ids = [level.tokens[row] for level, row in way[1:]]  # without bos
+            maps = [level.weights[row, : self.lengths[k]] for level, row in way if level.weights is not None]
+            score = log_prob / t**self.length_penalty
+            alignment = np.stack(maps) if maps else None
+            self.hypotheses[k].append(Hypothesis([*ids, tokens[g][j]], log_prob, alignment, finished, score))
 
     def best(self, count: int) -> list[list[Hypothesis]]:
-        """Read off the best hypotheses of each sentence; of equal ones the first that was found."""
-        tokens = [level.tokens.tolist() for level in self.levels]
-        weights = [level.weights.cpu().numpy() for level in self.levels if level.weights is not None]
-
-        def read(end: End, n: int) -> Hypothesis:
-            ids = [tokens[t][row] for t, row in enumerate(end.path)][1:]  # without bos
-            maps = [weights[t][row, :n] for t, row in enumerate(end.path) if weights]
-            alignment = np.stack(maps) if maps else None
-            return Hypothesis([*ids, end.token], end.log_prob, alignment, not end.cut, -end.cost)
-
-        ranked = [sorted(ends, key=lambda end: (end.cut, end.cost)) for ends in self.ends]
-        return [[read(e, n) for e in ends[:count]] for ends, n in zip(ranked, self.lengths, strict=True)]
+        """Return the best hypotheses of each sentence, cut ones last; of equal ones the first found."""
+        ranked = [sorted(found, key=lambda h: (not h.finished, -h.score)) for found in self.hypotheses]
+        return [hypotheses[:count] for hypotheses in ranked]
 
 
 def check_search(model: EncoderDecoder, width: int, length_penalty: float, max_length: int) -> None:
@@ -128,10 +113,8 @@ def check_search(model: EncoderDecoder, width: int, length_penalty: float, max_l
             f"the beam must have a width from 1 (greedy) to {most} hypotheses (the vocabulary); got {width}"
         )
     if not 0 <= length_penalty < math.inf:
-        raise ValueError(
-            "length_penalty must be a number from 0 (compare sums) up, 1 compares means; got "
-            f"{length_penalty}"
-        )
+        expected = "a number from 0 (compare sums) up, 1 compares means"
+        raise ValueError(f"length_penalty must be {expected}; got {length_penalty}")
     check_length(max_length)
 
 
@@ -158,9 +141,10 @@ def search(
     with evaluating(model):
         for step in steps(model, *encode(model, src, src_mask), max_length):
             c = best_continuations(step.log_probs, log_probs, width)
-            found.levels.append(Level(step.y_prev, step.out.weights, c))
+            weights = None if step.out.weights is None else step.out.weights.cpu().numpy()
+            found.levels.append(Level(step.y_prev.tolist(), weights, c))
             found.collect(alive, path, cut=step.t + 1 == max_length)
-            stay = [g for g, k in enumerate(alive) if len(found.ends[k]) < width]
+            stay = [g for g, k in enumerate(alive) if len(found.hypotheses[k]) < width]
             alive, kept = [alive[g] for g in stay], c.kept[stay]
             log_probs = c.log_probs[stay].gather(1, kept)
             above = c.rows[stay].gather(1, kept).flatten()

@@ -39,12 +39,11 @@ def find_pair(pair: str) -> Path:
     here = pairs()
     if pair in here:
         return here[pair]
-    cure = ": choose from " + ", ".join(here)
-    if not here:
-        cure = (
-            ", nor for any other: there is no folder checkpoints with one beside the package or here; "
-            "run this in a checkout of the project, or give --checkpoint"
-        )
+    nowhere = (
+        ", nor for any other: there is no folder checkpoints with one beside the package or here; "
+        "run this in a checkout of the project, or give --checkpoint"
+    )
+    cure = f": choose from {', '.join(here)}" if here else nowhere
     raise CheckpointError(f"there is no checkpoint for the pair {pair!r}{cure}")
 
 

@@ -94,9 +94,8 @@ def _check(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
     if not nodes or nodes[0].parent is not None:
         raise ValueError("the tree has no root: expected nodes[0] with parent None")
     if len(tokens) != len(nodes):
-        raise ValueError(
-            f"there are {len(nodes)} nodes but {len(tokens)} tokens: give one a node, and the root"
-        )
+        counts = f"{len(nodes)} nodes but {len(tokens)} tokens"
+        raise ValueError(f"there are {counts}: give one a node, and the root")
     for place, node in enumerate(nodes):
         if node.status not in LOOKS:
             raise ValueError(f"node {place} has status {node.status!r}, expected one of {', '.join(LOOKS)}")

@@ -285,8 +285,8 @@ BUGS = (
     Bug(
         "beam that compares sums, not means",
         "decoding/search_tree.py",
-        "cost = -log_probs[g][j] / t**self.length_penalty",
-        "cost = -log_probs[g][j]",
+        "score = log_prob / t**self.length_penalty",
+        "score = log_prob",
         "decoding/test_search.py::test_the_length_penalty_compares_means",
     ),
     Bug(
@@ -313,8 +313,8 @@ BUGS = (
     Bug(
         "cut output passed off as finished",
         "decoding/search_tree.py",
-        "not end.cut, -end.cost",
-        "True, -end.cost",
+        "alignment, finished, score",
+        "alignment, True, score",
         "decoding/test_search.py::test_the_length_limit_of_a_beam_is_kept_and_said",
     ),
     Bug(
