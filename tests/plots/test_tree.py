@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
+from example_tree import NODES, TOKENS, Node
 from matplotlib.colors import to_hex
 
-from seq2seq_edu.plots import alt_text, beam_tree
+from seq2seq_edu.plots import alt_text, beam_tree, use_style
 from seq2seq_edu.plots.tree import LOOKS
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node as ``decoding.tree`` gives it."""
-
-    id: int
-    parent: int | None
-    step: int
-    log_prob: float
-    score: float
-    status: str
-
-
-NODES = [
-    Node(0, None, 0, 0.0, 0.0, "kept"),
-    Node(1, 0, 1, -0.5, -0.5, "kept"),
-    Node(2, 0, 1, -1.0, -1.0, "kept"),
-    Node(3, 0, 1, -2.0, -2.0, "pruned"),
-    Node(4, 0, 1, -3.0, -3.0, "pruned"),
-    Node(5, 2, 2, -1.1, -0.55, "finished"),
-    Node(6, 1, 2, -1.3, -0.65, "finished"),
-]
-TOKENS = ["<bos>", "a", "b", "c_1", "$d$", "</s>", "</s>"]
 
 
 @pytest.fixture(autouse=True)
@@ -45,26 +22,28 @@ def closed() -> Iterator[None]:
 
 
 def test_every_node_shows_its_word_and_number() -> None:
-    ax = beam_tree(NODES, TOKENS)
-    assert len(ax.texts) == 7
+    with plt.rc_context():
+        use_style()
+        ax = beam_tree(NODES, ["$it$" if token == "it" else token for token in TOKENS])
+        ax.figure.canvas.draw()  # the dollar is no formula
+    assert len(ax.texts) == 10
     words = {text.get_text().replace("\N{MINUS SIGN}", "-") for text in ax.texts}
-    assert words >= {"<bos>", "a\n-0.50", "$d$\n-3.00"}
-    ax.figure.canvas.draw()  # the dollar is no formula
+    assert words >= {"<bos>", "我\n-0.40", "$it$\n-3.00"}
 
 
 def test_columns_are_steps_and_no_two_nodes_of_a_step_touch() -> None:
     texts = beam_tree(NODES, TOKENS).texts
     places = [text.get_position() for text in texts]
-    assert sorted(x for x, _ in places) == [0, 1, 1, 1, 1, 2, 2]
-    for step in (1, 2):
+    assert sorted(x for x, _ in places) == [0, 1, 1, 1, 1, 2, 2, 2, 3, 3]
+    for step in (1, 2, 3):
         heights = sorted(y for x, y in places if x == step)
         assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) >= 1
 
 
 def test_the_most_probable_child_stands_beside_its_parent() -> None:
-    places = {text.get_text()[:3]: text.get_position() for text in beam_tree(NODES, TOKENS).texts}
-    assert places["<bo"][1] == places["a\n\N{MINUS SIGN}"][1] == 0
-    assert places["b\n\N{MINUS SIGN}"][1] == -1 and places["c_1"][1] == -2
+    heights = {t.get_text().split("\n")[0]: t.get_position()[1] for t in beam_tree(NODES, TOKENS).texts}
+    assert heights["<bos>"] == heights["我"] == heights["也是"] == 0
+    assert [heights[token] for token in ("不", "me", "so", "it")] == [-1, -2, -3, -4]
 
 
 def test_branches_are_packed_and_no_two_boxes_share_a_place() -> None:
@@ -80,13 +59,12 @@ def test_branches_are_packed_and_no_two_boxes_share_a_place() -> None:
 
 
 def test_only_the_best_pruned_ones_are_drawn() -> None:
-    words = [text.get_text()[:3] for text in beam_tree(NODES, TOKENS, pruned=1).texts]
-    assert "c_1" in words and "$d$" not in words and len(words) == 6
+    words = [text.get_text()[:2] for text in beam_tree(NODES, TOKENS, pruned=1).texts]
+    assert "so" in words and "it" not in words and len(words) == 9
 
 
 def test_looks_tell_the_status() -> None:
-    for text in beam_tree(NODES, TOKENS).texts[1:]:
-        node = next(n for n in NODES if f"{n.log_prob:.2f}".replace("-", "\N{MINUS SIGN}") in text.get_text())
+    for text, node in zip(beam_tree(NODES, TOKENS).texts, NODES, strict=True):
         patch = text.get_bbox_patch()
         assert patch is not None
         assert to_hex(patch.get_edgecolor()) == to_hex(LOOKS[node.status]["edgecolor"])
@@ -95,11 +73,11 @@ def test_looks_tell_the_status() -> None:
 
 def test_the_thick_line_leads_to_the_best_score() -> None:
     lines = [line for line in beam_tree(NODES, TOKENS).lines if line.get_linewidth() > 2]
-    assert len(lines) == 2  # bos to b, b to eos: the greedy first step, a, is not on it
-    better = [*NODES[:6], replace(NODES[6], score=-0.1)]
-    (a,) = [t for t in beam_tree(better, TOKENS).texts if t.get_text()[0] == "a"]
-    ends = [tuple(line.get_xydata()[-1]) for line in a.axes.lines if line.get_linewidth() > 2]
-    assert a.get_position() in ends
+    assert len(lines) == 3
+    better = [*NODES[:6], replace(NODES[6], score=-0.1), *NODES[7:]]
+    (me,) = [t for t in beam_tree(better, TOKENS).texts if t.get_text()[:2] == "me"]
+    ends = [tuple(line.get_xydata()[-1]) for line in me.axes.lines if line.get_linewidth() > 2]
+    assert me.get_position() in ends and len(ends) == 2, "the greedy first step, 我, is not on it"
 
 
 def test_no_winner_before_one_has_finished() -> None:
@@ -108,7 +86,7 @@ def test_no_winner_before_one_has_finished() -> None:
 
 def test_it_is_said_in_words() -> None:
     words = alt_text(beam_tree(NODES, TOKENS).figure)  # type: ignore[arg-type]
-    assert words == "a tree of 2 steps, 3 kept, 2 finished, 2 pruned. Best: b </s>, score -0.55."
+    assert words == "a tree of 3 steps, 5 kept, 2 finished, 3 pruned. Best: 我 也是 <eos>, score -0.4."
 
 
 @pytest.mark.parametrize(
@@ -116,7 +94,7 @@ def test_it_is_said_in_words() -> None:
     [
         ([], [], "no root"),
         (NODES[1:], TOKENS[1:], "no root"),
-        (NODES, TOKENS[:-1], "7 nodes but 6 tokens"),
+        (NODES, TOKENS[:-1], "10 nodes but 9 tokens"),
         ([NODES[0], replace(NODES[1], status="lost")], TOKENS[:2], "expected one of kept"),
         ([NODES[0], replace(NODES[1], id=5)], TOKENS[:2], "its place"),
         ([NODES[0], replace(NODES[1], parent=1)], TOKENS[:2], "earlier node"),
