@@ -16,10 +16,10 @@ from seq2seq_edu.plots.style import (
     use_style,
     visible,
 )
-from seq2seq_edu.plots.tree import beam_tree
+from seq2seq_edu.plots.tree import beam_tree, check_tree
 
 __all__ = [
     "bars", "beam_tree", "curves", "heatmap", "hull", "length_curve", "maps", "panels",
     "BOX", "COLOURS", "FAINT", "GREY", "INK", "convex_hull", "note", "visible",
-    "alt_text", "checked_links", "checked_weights", "describe", "img_tag", "use_style",
+    "alt_text", "check_tree", "checked_links", "checked_weights", "describe", "img_tag", "use_style",
 ]  # fmt: skip

@@ -55,7 +55,7 @@ def beam_tree(
     >>> [text.get_text() for text in beam_tree([root, child], ["<bos>", "<eos>"]).texts]
     ['<bos>', '<eos>\n−0.50']
     """
-    _check(nodes, tokens)
+    check_tree(nodes, tokens)
     shown = _shown(nodes, pruned)
     heights = _heights(nodes, shown)
     steps, lowest, highest = shown[-1].step, min(heights.values()), max(heights.values())
@@ -89,8 +89,8 @@ def _write(ax: Axes, node: TreeNode, token: str, height: float) -> None:
     ax.text(node.step, height, visible(token) + number, bbox=box, **centre, **words)
 
 
-def _check(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
-    """Say what is wrong with the tree."""
+def check_tree(nodes: Sequence[TreeNode], tokens: Sequence[str]) -> None:
+    """Say what is wrong with the nodes of a tree, or with the words for them."""
     if not nodes or nodes[0].parent is not None:
         raise ValueError("the tree has no root: expected nodes[0] with parent None")
     if len(tokens) != len(nodes):

@@ -8,7 +8,7 @@ for what follows from it; tests compare the two.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,16 +48,17 @@ def with_chinese(script: str) -> str:
 
 
 class Numbers(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold finite numbers as nested lists; ``Numbers("m", "n")`` is a matrix, set by any array."""
+    """Hold finite numbers as nested lists, set by any array; ``Numbers("n", 2)`` holds rows of two."""
 
-    def __init__(self, *shape: str, dtype: type = float) -> None:
-        super().__init__(default_value=[])
-        self.shape, self.dtype = shape, dtype
-        self.tag(sync=True)
+    def __init__(
+        self, *shape: str | int, dtype: type = float, default: Any = (), digits: int | None = None
+    ) -> None:
+        super().__init__(default_value=np.array(default).tolist())
+        self.shape, self.dtype, self.digits = shape, dtype, digits
 
     def validate(self, obj: Any, value: Any) -> Any:
         """Return the numbers as lists, or say what is wrong with them."""
-        expected = f"expected shape ({', '.join(self.shape)}{',' if len(self.shape) == 1 else ''})"
+        expected = f"expected shape ({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
         try:
             array: np.ndarray = np.asarray(value, dtype=self.dtype)
         except (TypeError, ValueError) as error:
@@ -65,21 +66,21 @@ class Numbers(traitlets.TraitType):  # type: ignore[type-arg]
             raise TraitError(f"{self.name} holds {what}; {expected}") from error
         if array.size == 0:
             return []
-        if array.ndim != len(self.shape):
+        sizes = zip(self.shape, array.shape, strict=False)
+        if array.ndim != len(self.shape) or any(isinstance(size, int) and size != k for size, k in sizes):
             raise TraitError(f"{self.name} has shape {array.shape}, {expected}")
-        if not np.isfinite(array).all():
-            where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-            place = where[0] if len(where) == 1 else where
+        for place in np.argwhere(~np.isfinite(array)).tolist():
+            where = place[0] if len(place) == 1 else tuple(place)
             raise TraitError(
-                f"{self.name} holds {array[where]} at {place}, expected finite numbers: "
+                f"{self.name} holds {array[tuple(place)]} at {where}, expected finite numbers: "
                 "was something divided by 0, or a row with no real token normalised?"
             )
-        return array.tolist()
+        return (array if self.digits is None else array.round(self.digits)).tolist()
 
 
 def tokens() -> Any:
-    """Declare a list of words that is shared with the browser."""
-    return traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """Declare a list of words."""
+    return traitlets.List(traitlets.Unicode())
 
 
 def names(letter: str, n: int) -> list[str]:
@@ -108,48 +109,43 @@ def bar_rows(*rows: tuple[str, ArrayLike, Sequence[str], str]) -> Figure:
 class Widget(anywidget.AnyWidget):
     """Draw in the browser, keep the state in Python, and show a message where it makes no sense.
 
-    A subclass names its module (``_module``), declares its state as traits with ``sync=True``, and gives
-    ``check``, ``figure`` and ``describe``. Odd values (an empty sentence, NaN, weights that do not sum to 1)
-    do not raise: the widget shows in the place of its picture what is wrong, and ``problem`` holds the words.
+    A subclass declares its state as traits, which the script of the same name beside its file shares, and
+    gives ``check``, ``figure`` and ``describe``. Odd values (an empty sentence, NaN, weights that do not sum
+    to 1) do not raise: in the place of its picture the widget shows what is wrong, the words of ``problem``.
     """
 
     _module: ClassVar[str]
     _css = source("kit.css")
-    _reason = ""  # why there is nothing to show, if that was found before the widget was made
 
     language = traitlets.Enum(["en", "zh"], "en").tag(sync=True)
     size = traitlets.Enum(["normal", "large"], "normal").tag(sync=True)
     problem = traitlets.Unicode("").tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Put the kit before the module of the widget."""
+        """Put the kit before the script of the widget, and share its traits with the browser."""
         super().__init_subclass__(**kwargs)
-        if "_module" in vars(cls):  # anywidget makes a subclass of its own for every widget
-            cls._esm = with_chinese(f"{source('kit.js')}\n{source(f'{cls._module}.js')}")
+        name = cls.__module__.split(".")[-1]
+        if name in WIDGETS and not hasattr(cls, "_module"):  # traitlets makes subclasses of subclasses
+            cls._module, cls._esm = name, with_chinese(f"{source('kit.js')}\n{source(f'{name}.js')}")
+            for trait in vars(cls).values():
+                if isinstance(trait, traitlets.TraitType):
+                    trait.tag(sync=True)
 
-    def __init__(self, **state: Any) -> None:
+    def __init__(self, refused: Mapping[str, str] | None = None, **state: Any) -> None:
+        """Take the state as far as it is good; ``refused`` says of which part of it why there is none."""
         own = self.own_traits()
         for name in state:
             if name not in own:
                 raise TypeError(f"{type(self).__name__} has no {name!r}: choose from {', '.join(own)}")
-        good, problem = {}, ""
+        good, self._refused = {}, dict(refused or {})
         for name, value in state.items():
             try:
                 good[name] = self.traits()[name].validate(self, value)  # type: ignore[attr-defined]
             except TraitError as error:
-                problem = problem or str(error)
+                self._refused[name] = str(error)
         super().__init__(**good)
         self.observe(self._check_again, names=[name for name in own if name != "problem"])
-        self._check_again()
-        self.problem = problem or self.problem
-
-    @classmethod
-    def refusing(cls, reason: object, *nothing: Any, **options: Any) -> Any:
-        """Make a widget of nothing that shows why there is nothing."""
-        widget = cls(*nothing, **options)
-        widget._reason = str(reason)
-        widget._check_again()
-        return widget
+        self._check_again({"name": ""})
 
     @classmethod
     def own_traits(cls) -> list[str]:
@@ -157,8 +153,9 @@ class Widget(anywidget.AnyWidget):
         others = anywidget.AnyWidget.class_trait_names()
         return [name for name in cls.class_trait_names(sync=True) if name[0] != "_" and name not in others]
 
-    def check(self) -> None:
-        """Raise ValueError, with cause and cure, if the state makes no sense."""
+    def check(self) -> Iterator[str]:
+        """Yield what in the state makes no sense, with cause and cure; only the first is asked for."""
+        raise NotImplementedError
 
     def figure(self) -> Figure:
         """Draw the present state as a picture that needs no browser; the caller closes it."""
@@ -178,12 +175,12 @@ class Widget(anywidget.AnyWidget):
         if self.problem:
             raise ValueError(self.problem)
 
-    def _check_again(self, _: Any = None) -> None:
-        """Keep ``problem`` true to the state."""
+    def _check_again(self, change: dict[str, Any]) -> None:
+        """Keep ``problem`` true to the state; what was refused is mended by a change of just that."""
+        self._refused.pop(change["name"], None)
         try:
-            self.check()
-            self.problem = ""
-        except ValueError as error:
+            self.problem = next(iter(self._refused.values()), "") or next(self.check(), "")
+        except ValueError as error:  # of `plots`
             self.problem = str(error)
 
     def element(self, picture: str = "") -> str:
@@ -217,32 +214,28 @@ class Widget(anywidget.AnyWidget):
 
 
 class WeightsWidget(Widget):
-    """A widget that shows one row of weights: how widely it looks."""
+    """A widget that shows a row of weights: how widely it looks."""
 
-    def _row(self) -> np.ndarray:
-        """Return the row, shape (n,), or raise ValueError if there is none."""
+    @property
+    def weights(self) -> np.ndarray:
+        """Return the row, shape (n,), or say why there is none."""
         raise NotImplementedError
 
     @property
-    def entropy(self) -> float:
-        """Return the entropy of the weights, in nats."""
-        row = self._row()
-        return float(-(row[row > 0] * np.log(row[row > 0])).sum())
-
-    @property
     def effective_positions(self) -> float:
-        """Return exp(H): how many positions get a look, from 1 to n."""
-        return float(np.exp(self.entropy))
+        """Return exp(H), H the entropy of the weights: how many positions get a look, from 1 to n."""
+        positive = self.weights[self.weights > 0]
+        if odd_rows([positive.tolist()]):
+            raise ValueError(f"the weights add up to {positive.sum():.3f}, not to 1")
+        return float(np.exp(-(positive * np.log(positive)).sum()))
 
 
 def page_script() -> str:
     """Return one script, no module, that brings all widgets of a page to life; nothing is fetched."""
     parts = [source("kit.js"), "const registry = {};"]
     for name in WIDGETS:
-        text = source(f"{name}.js")
-        if text.count(EXPORT) != 1:
-            raise ValueError(f"{name}.js should hold {EXPORT.strip()!r} once, at its end")
-        parts.append(f'registry["{name}"] = (() => {{\n{text.replace(EXPORT, "return ")}\n}})();')
+        text = source(f"{name}.js").replace(EXPORT, "return ")
+        parts.append(f'registry["{name}"] = (() => {{\n{text}\n}})();')
     script = with_chinese("\n".join([*parts, source("mount.js")]))
     return f'(() => {{\n"use strict";\n{script}}})();\n'
 

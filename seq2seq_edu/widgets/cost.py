@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from traitlets import TraitError
 
 from seq2seq_edu import plots
 from seq2seq_edu.experiments import records
@@ -27,6 +25,8 @@ TASKS = {  # what is shown of each, and whether the sentences are real
     "reversal": ("exact_match", False),
 }
 SHOWN = ("none", "additive", "transformer")
+BIN = {"length": "mean_length", "low": "low", "high": "high", "count": "count"}  # of a record
+DIGITS = {"bleu": 1, "exact_match": 2}  # that are said; twice as many are kept
 LARGEST = {"n": 1_000_000, "m": 1_000_000, "d": 65_536}
 COST_WORDS = {  # scores have titles of their own
     "recurrent": "recurrent layer (GRU)",
@@ -50,8 +50,8 @@ def entered(names: Iterable[str]) -> Scores:
     for name in names:
         if name not in ATTENTIONS:
             raise ValueError(f"there is no score {name!r}: choose from {', '.join(ATTENTIONS)}")
-        kind, gru = ATTENTIONS[name], 9 if ATTENTIONS[name].query_state == "previous" else 6
-        cost = kind.cost(1, 1, 1)
+        kind, cost = ATTENTIONS[name], ATTENTIONS[name].cost(1, 1, 1)
+        gru = 9 if kind.query_state == "previous" else 6
         made[name] = {"title": kind.title, "step": gru + cost.query, "look": cost.look, "key": cost.key}
     return made
 
@@ -72,132 +72,77 @@ def products(n: int, m: int, d: int, scores: Scores) -> Counts:
     }
 
 
-def read_lengths(folder: str | Path, tasks: Sequence[str] = tuple(TASKS)) -> list[dict[str, Any]]:
-    """Read quality by source length from the records of full trainings."""
-    every = records.read(folder)
-    found = []
-    for task in tasks:
-        measure, real = TASKS.get(task, ("bleu", True))
-        chosen = [run for run in records.choose(every, task=task) if records.name_of(run) in SHOWN]
-        if chosen:
-            names = {"length": "mean_length", "low": "low", "high": "high", "count": "count"}
-            columns = [records.by_length(chosen[0], name) for name in names.values()]
-            bins = [dict(zip(names, column, strict=True)) for column in zip(*columns, strict=True)]
-            curves: dict[str, list[list[float]]] = {}
-            for run in chosen:
-                curves.setdefault(records.name_of(run), []).append(_measured(run, measure))
-            found.append({"task": task, "measure": measure, "real": real, "bins": bins, "curves": curves})
+def read_lengths(folder: str | Path) -> list[dict[str, Any]]:
+    """Read quality by source length from the records of full trainings, a task each."""
+    every, found = records.read(folder), []
+    for task, (measure, real) in TASKS.items():
+        runs = [run for run in records.choose(every, task=task) if records.name_of(run) in SHOWN]
+        curves: dict[str, list[list[float]]] = defaultdict(list)
+        for run in runs:
+            values = [round(value, 2 * DIGITS[measure]) for value, *_ in records.by_length(run, measure)]
+            curves[records.name_of(run)].append(values)
+        if runs:
+            columns = zip(*(records.by_length(runs[0], name) for name in BIN.values()), strict=True)
+            bins = [dict(zip(BIN, column, strict=True)) for column in columns]
+            shown = {"task": task, "measure": measure, "real": real}
+            found.append({**shown, "bins": bins, "curves": dict(curves)})
     if not found:
-        raise ValueError(
-            f"there is no record of {', '.join(tasks)} in {str(folder)!r}: give the results/ of the project"
-        )
+        tasks = ", ".join(TASKS)
+        raise ValueError(f"there is no record of {tasks} in '{folder}': give the results/ of the project")
     return found
-
-
-def _measured(run: Mapping[str, Any], measure: str) -> list[float]:
-    """Return one score for every length that has a sentence."""
-    digits = 2 if measure == "bleu" else 4
-    return [round(value, digits) for value, *_ in records.by_length(run, measure)]
-
-
-class Results(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold quality by source length, a task each; a folder is read."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        """Return lists that a browser can read, or say what is wrong with the folder."""
-        try:
-            return read_lengths(value) if isinstance(value, (str, Path)) else list(value)
-        except ValueError as error:
-            raise TraitError(f"results cannot be drawn: {error}") from error
-
-
-class Entered(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold what :func:`entered` returns; names are looked up."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        """Return the costs of the scores, or say which score there is not."""
-        try:
-            return dict(value) if isinstance(value, Mapping) else entered(value)
-        except ValueError as error:
-            raise TraitError(str(error)) from error
-
-
-class Whole(traitlets.TraitType):  # type: ignore[type-arg]
-    """Hold a whole number from 1 to ``LARGEST``."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        """Return an int, or say what was expected; an int out of range is left to ``check``."""
-        if isinstance(value, Integral):
-            return int(value)
-        most = LARGEST[str(self.name)]
-        raise TraitError(f"{self.name} is {value!r}, expected a whole number from 1 to {most}")
 
 
 class CostExplorer(Widget):
     """See what a longer source does: to quality, in cached results; to work, by formula.
 
-    Parameters
-    ----------
-    results : path, or what :func:`read_lengths` returns
-        Quality by source length; without it there is the calculator alone.
-    n, m, d : int
-        Source length, target length, width of everything; at least 1.
-    view : {"step", "sentence", "layer"}
-        Which work is drawn: of one decoder step, of a whole translation, of one layer.
-    data : str
-        Which task of the results is drawn; if empty, the first.
-    scores : sequence of str
-        Whose work is drawn: names in ``ATTENTIONS``.
-    **state : object
-        ``language`` ("en", "zh") and ``size`` ("normal", "large").
+    ``results`` is a folder of records, or what :func:`read_lengths` returns; without it there is the
+    calculator alone. ``n`` and ``m`` are the lengths of source and target, ``d`` is the width of everything.
+    ``view`` is the work that is drawn: of one decoder "step", a whole "sentence", one "layer"; ``scores``
+    names whose (in ``ATTENTIONS``), ``data`` the task of the results (by default the first).
 
-    Examples
-    --------
     >>> explorer = CostExplorer(n=4096, m=16, d=256)
-    >>> explorer.costs["step"]["none"]
-    589824
     >>> {name: round(factor, 1) for name, factor in explorer.growth["layer"].items()}
     {'recurrent': 2.0, 'self_attention': 3.8, 'transformer': 3.5}
     >>> CostExplorer(n=0).problem
     'n is 0, expected a whole number from 1 to 1000000'
 
-    References
-    ----------
     Vaswani et al. (2017), arXiv:1706.03762, Table 1. Taught in: why_attention, making_it_fast.
     """
 
-    _module = "cost"
-
-    results = Results(default_value=[]).tag(sync=True)
-    data = traitlets.Unicode("").tag(sync=True)
-    view = traitlets.Enum(["step", "sentence", "layer"], "step").tag(sync=True)
-    n = Whole(16).tag(sync=True)
-    m = Whole(16).tag(sync=True)
-    d = Whole(256).tag(sync=True)
-    scores = Entered(default_value={}).tag(sync=True)
+    results = traitlets.List(traitlets.Dict())
+    data = traitlets.Unicode("")
+    view = traitlets.Enum(["step", "sentence", "layer"], "step")
+    n = traitlets.Int(16)
+    m = traitlets.Int(16)
+    d = traitlets.Int(256)
+    scores = traitlets.Dict()
 
     def __init__(
         self,
         results: str | Path | Sequence[Mapping[str, Any]] = (),
-        *,
         scores: Sequence[str] = ("none", "additive", "dot"),
-        **state: object,
+        **state: Any,
     ) -> None:
-        super().__init__(results=results, scores=scores, **state)
+        refused: dict[str, str] = {}
+        try:
+            state["scores"] = entered(scores)
+            state["results"] = read_lengths(results) if isinstance(results, (str, Path)) else list(results)
+        except ValueError as error:
+            refused["scores" if "scores" not in state else "results"] = str(error)
+        super().__init__(refused, **state)
 
     def called(self, name: str) -> str:
         """Return what a model, a layer, a measure or a view is called: a score by its own title."""
         return COST_WORDS.get(name) or self.scores.get(name, {}).get("title", name)
 
-    def check(self) -> None:
-        """Raise ValueError if a size is out of range, or the data chosen are not there."""
+    def check(self) -> Iterator[str]:
+        """Ask for sizes in their range, and for data that are there."""
         for name, most in LARGEST.items():
             if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected a whole number from 1 to {most}")
-        there = [entry["task"] for entry in self.results]
-        if self.data and self.data not in there:
-            names = ", ".join(there) or "none"
-            raise ValueError(f"data is {self.data!r}, expected one of the results: {names}")
+                yield f"{name} is {getattr(self, name)}, expected a whole number from 1 to {most}"
+        if self.data and not self.shown:
+            there = ", ".join(entry["task"] for entry in self.results) or "none"
+            yield f"data is {self.data!r}, expected one of the results: {there}"
 
     @property
     def costs(self) -> Counts:
@@ -234,13 +179,10 @@ class CostExplorer(Widget):
     def quality(self) -> dict[str, tuple[float, float, float]]:
         """Return median, smallest and largest score of each model at n; nothing where none was tested."""
         self.require_valid()
-        found: dict[str, tuple[float, float, float]] = {}
-        for at, b in enumerate(self.shown.get("bins", [])):
-            if b["low"] <= self.n <= _end(b):
-                for name, runs in self.shown["curves"].items():
-                    scores = [run[at] for run in runs]
-                    found[name] = (float(np.median(scores)), min(scores), max(scores))
-        return found
+        bins, curves = self.shown.get("bins", []), self.shown.get("curves", {})
+        here = [k for k, b in enumerate(bins) if b["low"] <= self.n <= _end(b)]
+        scores = {name: [run[k] for run in runs for k in here] for name, runs in curves.items()}
+        return {name: (float(np.median(s)), min(s), max(s)) for name, s in scores.items() if s}
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -250,10 +192,11 @@ class CostExplorer(Widget):
     def figure(self) -> Figure:
         """Draw quality by length, if there are results, above the work by length, n marked in both."""
         rows = 2 if self.results else 1
-        figure, axes = plt.subplots(rows, 1, figsize=(6.4, 3.1 * rows), squeeze=False)
+        figure = Figure(figsize=(6.4, 3.1 * rows))
+        axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
         if self.results:
-            self._draw_quality(axes[0, 0])
-        self._draw_costs(axes[-1, 0])
+            self._draw_quality(axes[0])
+        self._draw_costs(axes[-1])
         return figure
 
     def _draw_quality(self, ax: Axes) -> None:
@@ -286,26 +229,22 @@ class CostExplorer(Widget):
     def describe(self) -> str:
         """Say what is multiplied at n, by what it grows, and how good the models are there."""
         growth, comma = self.growth[self.view], self.say(", ")
-        work = {name: big(count, self.language) for name, count in self.costs[self.view].items()}
-        each = [
-            self.say(
-                "{name} {count} (×{by:.2f})", name=self.say(self.called(name)), count=count, by=growth[name]
-            )
-            for name, count in work.items()
-        ]
+        work = []
+        for name, count in self.costs[self.view].items():
+            values = {"name": self.say(self.called(name)), "count": big(count, self.language)}
+            work.append(self.say("{name} {count} (×{by:.2f})", by=growth[name], **values))
         sizes = {"n": self.n, "m": self.m, "d": self.d}
         text = self.say(
             "Multiplications of {view} at n = {n}, m = {m}, d = {d} (in brackets: the factor when n "
             "doubles): {work}.",
-            **{"view": self.say(self.called(self.view)), "work": comma.join(each), **sizes},
+            **{"view": self.say(self.called(self.view)), "work": comma.join(work), **sizes},
         )
         if not self.quality:
             return text
-        digits = 1 if self.shown["measure"] == "bleu" else 2
-        quality = {self.say(self.called(name)): value for name, (value, *_) in self.quality.items()}
-        scores = comma.join(f"{name} {value:.{digits}f}" for name, value in quality.items())
-        said = self.say(" Scores on {task} at this length: {scores}.", task=self.shown["task"], scores=scores)
-        return text + said
+        digits = DIGITS[self.shown["measure"]]
+        scores = [f"{self.say(self.called(name))} {s:.{digits}f}" for name, (s, *_) in self.quality.items()]
+        values = {"task": self.shown["task"], "scores": comma.join(scores)}
+        return text + self.say(" Scores on {task} at this length: {scores}.", **values)
 
 
 def _end(b: Mapping[str, Any]) -> float:

@@ -63,6 +63,8 @@ def record(translator: Translator, sentence: str) -> dict[str, Any]:
         asks = torch.cat([s.state if model.decoder.previous else s.out.state for s in made])
         scores = model.decoder.attention.scores(asks.unsqueeze(0), memory.keys)[0]
         joined = model.join(states, contexts, model.target_embedding(torch.cat([s.y_prev for s in made])))
+    if log_probs.isnan().any():
+        raise ValueError("a probability is nan, expected finite numbers: has the training diverged?")
     best = log_probs.topk(min(5, log_probs.shape[1]))
     likely = [translator.target_text.tokens(ids) for ids in best.indices.tolist()]
     chances = rounded(best.values.exp(), 4)

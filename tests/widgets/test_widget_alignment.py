@@ -9,8 +9,7 @@ from matplotlib.colors import to_rgb
 from widget_page import Play, playing
 
 from seq2seq_edu import metrics
-from seq2seq_edu.data import Vocabulary
-from seq2seq_edu.decoding import Hypothesis, Translation
+from seq2seq_edu.decoding import Translation
 from seq2seq_edu.plots.style import WEIGHTS as WEIGHT_COLOURS
 from seq2seq_edu.widgets import AlignmentExplorer
 
@@ -56,10 +55,10 @@ def agrees(play: Play) -> AlignmentExplorer:
     """Assert that the numbers of the chosen row follow from the state, and return the Python widget."""
     twin: AlignmentExplorer = play.twin()
     shown = numbers(play)
-    assert first(shown["entropy H"]) == pytest.approx(twin.entropy, abs=0.0051)
+    assert first(shown["entropy H"]) == pytest.approx(np.log(twin.effective_positions), abs=0.0051)
     assert first(shown["effective positions exp(H)"]) == pytest.approx(twin.effective_positions, abs=0.051)
-    assert first(shown["largest weight"]) == pytest.approx(twin.row.max(), abs=0.0051)
-    assert shown["largest weight"].endswith(f"at {twin.source_tokens[int(twin.row.argmax())]}")
+    assert first(shown["largest weight"]) == pytest.approx(twin.weights.max(), abs=0.0051)
+    assert shown["largest weight"].endswith(f"at {twin.source_tokens[int(twin.weights.argmax())]}")
     return twin
 
 
@@ -135,9 +134,9 @@ def test_weight_on_the_links_is_that_of_the_evaluation(browser: Any) -> None:
         for t in range(3):
             cell(play, t, -1).click()
             twin, shown = agrees(play), numbers(play)
-            masses.append(twin.gold_mass)
+            masses.append(sum(twin.weights[i] for step, i in POSSIBLE if step == t))
             hits.append(twin.hit)
-            assert first(shown["weight on the links"]) == pytest.approx(twin.gold_mass, abs=0.0051)
+            assert first(shown["weight on the links"]) == pytest.approx(masses[-1], abs=0.0051)
             assert shown["brightest cell"] == ("a link" if twin.hit else "no link")
         report = metrics.corpus_alignment([np.array(WEIGHTS)], [GOLD], [POSSIBLE])
         assert np.mean(masses) == pytest.approx(report.gold_mass)
@@ -145,7 +144,7 @@ def test_weight_on_the_links_is_that_of_the_evaluation(browser: Any) -> None:
         cell(play, 3, -1).click()
         assert numbers(play)["weight on the links"] == "this step has no link"
         with pytest.raises(ValueError, match=r"step 4 \(<eos>\) has no gold link"):
-            _ = play.twin().gold_mass
+            _ = play.twin().hit
         play.place().get_by_role("button", name="all").click()
         assert numbers(play)["brightest cell is a link"] == "in 2 of 3 steps"
 
@@ -252,14 +251,14 @@ def test_weights_that_do_not_add_up_are_shown_with_a_warning(browser: Any) -> No
     expected = "The weights of step 2 (∅) add up to 0.900, not to 1 (nor do those of 1 more): was"
     assert made.problem == "" and made.warning.startswith(expected) and made.warning in made.describe()
     with pytest.raises(ValueError, match="not to 1"):
-        _ = made.entropy
+        _ = made.effective_positions
     with playing(browser, made) as play:
         note = play.place().get_by_role("note")
         assert note.text_content() == made.warning
         assert play.place().get_by_role("gridcell").count() == 6
         assert numbers(play)["entropy H"] == "–"
         cell(play, 0, -1).click()
-        assert agrees(play).entropy == pytest.approx(np.log(2))
+        assert agrees(play).effective_positions == pytest.approx(2)
         play.place().get_by_role("button", name="中文").click()
         assert note.text_content() == play.twin().warning != ""
 
@@ -278,7 +277,7 @@ def test_a_kernel_chooses(browser: Any) -> None:
         assert "α(sang → 唱歌) = 0.60" in play.text()
         play.put(gold=[[2, 1]], possible=[])
         play.page.wait_for_function("document.querySelectorAll('rect[data-link]').length === 1")
-        assert agrees(play).gold_mass == 0.6
+        assert numbers(play)["weight on the links"] == "0.60" and agrees(play).hit
 
 
 @pytest.mark.parametrize(
@@ -294,14 +293,14 @@ def test_a_kernel_chooses(browser: Any) -> None:
         ((np.array(WEIGHTS)[:3].T, TARGET[:3], SOURCE), "is the map transposed"),
         (([[1.0], [0.5, 0.5]], ["她", "唱"], ["she"]), "rows of unlike length"),
         ((WEIGHTS, TARGET, SOURCE, {(4, 0)}), r"gold has the link \(4, 0\) outside the 4 x 4 map"),
-        ((WEIGHTS, TARGET, SOURCE, None, [(1, 2, 3)]), r"possible has the link \(1, 2, 3\)"),
+        ((WEIGHTS, TARGET, SOURCE, (), [(1, 2, 3)]), r"possible has shape \(1, 3\), expected shape"),
     ],
 )
 def test_odd_input_is_explained_in_its_place(browser: Any, arguments: tuple[Any, ...], words: str) -> None:
     made = AlignmentExplorer(*arguments)
     assert re.search(words, made.problem)
     with pytest.raises(ValueError, match=words):
-        _ = made.row
+        _ = made.weights
     with playing(browser, made) as play:
         assert re.search(words, play.place().get_by_role("alert").text_content())
         assert play.place().locator("svg").count() == 0
@@ -310,7 +309,7 @@ def test_odd_input_is_explained_in_its_place(browser: Any, arguments: tuple[Any,
 def test_a_choice_outside_the_map_is_refused() -> None:
     made = explorer()
     with pytest.raises(ValueError, match="no step is chosen"):
-        _ = made.row
+        _ = made.weights
     made.t = 1
     with pytest.raises(ValueError, match="no position is chosen"):
         _ = made.weight
@@ -320,20 +319,13 @@ def test_a_choice_outside_the_map_is_refused() -> None:
     assert made.problem == "" and made.weight == 0.1
 
 
-def test_takes_a_translation_and_any_hypothesis(browser: Any) -> None:
-    english, chinese = Vocabulary(["she", "sang"]), Vocabulary(["唱歌", "她"])
+def test_takes_a_translation() -> None:
     weights = np.array([[0.75, 0.25, 0.0], [0.25, 0.5, 0.25], [0.0, 0.0, 1.0]], dtype=np.float32)
     source, target = ["she", "sang", "<eos>"], ["她", "唱歌", "<eos>"]
-    translation = Translation(source, target, "她 唱歌", weights, -1.0, True, [])
-    hypothesis = Hypothesis([5, 4, 2], -1.0, weights, True, -0.5)
-    ids = [*english.encode("she sang"), 2, 0, 0]  # padded, as in a batch
-    made = AlignmentExplorer.of(translation, t=1)
-    again = AlignmentExplorer.of(hypothesis, english, chinese, ids, t=1)
-    for one in (made, again):
-        assert (one.source_tokens, one.target_tokens, one.row.tolist()) == (source, target, [0.25, 0.5, 0.25])
-    with pytest.raises(ValueError, match="give source_text, target_text and source_ids"):
-        AlignmentExplorer.of(hypothesis)
-    silent = AlignmentExplorer.of(Hypothesis([5, 2], -1.0, None, True, -0.5), english, chinese, ids)
+    made = AlignmentExplorer.of(Translation(source, target, "她 唱歌", weights, -1.0, True, []), t=1)
+    assert (made.source_tokens, made.target_tokens) == (source, target)
+    assert made.weights.tolist() == [0.25, 0.5, 0.25]
+    silent = AlignmentExplorer.of(Translation(source, target, "她 唱歌", None, -1.0, True, []))
     assert silent.problem.startswith("there are no weights: a model without attention")
 
 

@@ -36,6 +36,27 @@ def game(name: str = "additive", sentence: Any = SENTENCE, **options: Any) -> Yo
     return YouAreTheAttention.of(built(name), sentence, **options)
 
 
+def look(started: YouAreTheAttention, row: Any) -> None:
+    """Set the weights of the step that is being decided."""
+    started.weights = [*started.weights[: len(started.written)], row]
+
+
+def overlaps(started: YouAreTheAttention) -> np.ndarray:
+    """Return how far the player agrees with the model on each token on paper."""
+    done = len(started.written)
+    return np.minimum(started.weights, started.played[0]).sum(axis=1)[:done]
+
+
+def gold_shares(started: YouAreTheAttention) -> list[float]:
+    """Return the mean weight, yours and the model's, on gold links of steps with the reference's token."""
+    links: dict[int, list[int]] = {}
+    for t, i in started.sentence["gold"]:
+        if started.tokens[t : t + 1] == started.sentence["reference"][t : t + 1] != []:
+            links.setdefault(t, []).append(i)
+    both = np.array(started.weights), started.played[0]
+    return [float(np.mean([rows[t, i].sum() for t, i in links.items()])) for rows in both]
+
+
 def random_weights(n: int, seed: int) -> list[float]:
     """Draw weights of sum 1, to six decimals as the browser keeps them."""
     return np.random.default_rng(seed).dirichlet(np.full(n, 0.4)).round(6).tolist()
@@ -51,11 +72,11 @@ def test_a_forced_step_is_the_models_step_with_these_weights(
     by, started = built(name), game(name)
     rows = [random_weights(5, seed) for seed in range(4)]
     written = [5, 7, 4]
-    turns = forced_steps(started.decoder, started.sentence, rows, written)
+    owns, all_log_probs = forced_steps(started.decoder, started.sentence, rows, written)
     src = torch.tensor([[*by.source_text.encode(SENTENCE), 2]])
     memory, state = by.model.encode(src, src > 0)
     own = by.model.decoder.attention.forward
-    for row, y_prev, turn in zip(rows, [BOS, *written], turns, strict=True):
+    for row, y_prev, looks, log_probs in zip(rows, [BOS, *written], owns, all_log_probs, strict=True):
         given = torch.tensor([row])
         looked = by.model.step(torch.tensor([y_prev]), state, memory).weights
         forced = lambda query, memory, given=given: (given @ memory.values[0], given)  # noqa: E731
@@ -64,10 +85,9 @@ def test_a_forced_step_is_the_models_step_with_these_weights(
         monkeypatch.setattr(by.model.decoder.attention, "forward", own)
         state = step.state
         chances = step.logits.softmax(-1)[0].detach().numpy()
-        np.testing.assert_allclose(np.exp(turn.log_probs)[2:], chances[2:], atol=2e-3)  # half precision
-        np.testing.assert_allclose(turn.own, looked[0].detach(), atol=2e-3)
-        np.testing.assert_allclose(turn.given, row, atol=1e-5)
-        assert (turn.log_probs[:2] == -np.inf).all(), "pad and bos are never written"
+        np.testing.assert_allclose(np.exp(log_probs)[2:], chances[2:], atol=2e-3)  # half precision
+        np.testing.assert_allclose(looks, looked[0].detach(), atol=2e-3)
+        assert (log_probs[:2] == -np.inf).all(), "pad and bos are never written"
 
 
 @pytest.mark.parametrize("name", ["additive", "scaled"])
@@ -76,7 +96,7 @@ def test_with_the_models_own_weights_the_game_is_greedy_search(name: str) -> Non
     src = torch.tensor([[*by.source_text.encode(SENTENCE), 2]])
     (best,) = greedy(by.model, src, src > 0)
     while not started.finished:
-        started.look(started.model_weights[-1])
+        look(started, started.played[0][-1])
         started.write()
     assert started.written == best.ids and started.sentence["own"] == started.tokens
     np.testing.assert_allclose(started.weights, best.alignment, atol=2e-3)
@@ -84,48 +104,34 @@ def test_with_the_models_own_weights_the_game_is_greedy_search(name: str) -> Non
     assert started.score == pytest.approx(1, abs=1e-5) and started.candidates == {}
 
 
-def test_overlap_and_gold_share_by_hand() -> None:
-    example = Example(("a", "b"), ("猫", "狗"), frozenset({(0, 1), (1, 0)}), frozenset({(0, 1), (1, 0)}))
-    started = game(sentence=example)
-    own = started.model_weights[0]
-    started.look([0.0, 1.0, 0.0])
-    started.write("猫")
-    assert started.overlaps == pytest.approx([own[1]]) and started.score == pytest.approx(own[1])
-    assert started.gold_share == pytest.approx(1.0)
-    started.look([0.25, 0.75, 0.0])
-    started.write("狗")
-    assert started.gold_share == pytest.approx((1 + 0.25) / 2)
-    started.undo()
-    started.write("鱼")  # not the word of the reference: its links say nothing about this step
-    assert started.gold_share == pytest.approx(1.0)
-    expected = np.minimum([0.25, 0.75, 0.0], started.turns[1].own).sum()
-    assert started.overlaps[1] == pytest.approx(expected)
-    assert game().gold_share is None
+def test_the_score_by_hand() -> None:
+    started = game()
+    assert started.score == 0
+    looks = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.25, 0.75, 0.0, 0.0, 0.0]]
+    for row, word in zip(looks, ("猫", "狗"), strict=True):
+        look(started, row)
+        started.write(word)
+    own = started.played[0]
+    expected = own[0][1] + min(0.25, own[1][0]) + min(0.75, own[1][1])
+    assert started.score == pytest.approx(expected / 2)
 
 
-def test_write_undo_restart() -> None:
+def test_words_are_written_until_the_end() -> None:
     started = game(sentence=[SENTENCE, "e f"])
-    started.look([0.5, 0.5, 0, 0, 0])
+    look(started, [0.5, 0.5, 0, 0, 0])
     likely = list(started.candidates)
     started.write()
     started.write("yesterday")
     assert started.tokens == [likely[0], "yesterday"] and len(started.weights) == 3
-    started.undo()
-    started.undo()
-    started.undo()  # nothing is left to take back
-    assert started.written == [] and started.weights == [[0.5, 0.5, 0, 0, 0]]
-    started.restart(1)
+    for word in ("<bos>", "nonsense"):
+        with pytest.raises(ValueError, match=f"no '{word}' that can be written"):
+            started.write(word)
+    started = game(sentence=["e f", SENTENCE])
     assert started.source == ["e", "f", "<eos>"] and started.weights == [[0.333333] * 3]
     started.write("<eos>")
     assert started.finished and len(started.weights) == 1 and started.problem == ""
     with pytest.raises(ValueError, match="the sentence has ended"):
         started.write()
-    started.undo()
-    assert started.weights == [[0.333333] * 3] and started.problem == "", "as they were"
-    started.restart()
-    for word in ("<bos>", "nonsense"):
-        with pytest.raises(ValueError, match=f"no '{word}' that can be written"):
-            started.write(word)
 
 
 def test_a_game_that_does_not_end_is_stopped() -> None:
@@ -195,8 +201,8 @@ def agrees(play: Play) -> YouAreTheAttention:
         assert list(shown) == list(expected)
         np.testing.assert_allclose(list(shown.values()), list(expected.values()), atol=6e-4)
     if twin.written:
-        overlaps = [float(x) for x in place.locator("[data-overlap]").all_text_contents()]
-        np.testing.assert_allclose(overlaps, twin.overlaps, atol=0.0051)
+        shown = [float(x) for x in place.locator("[data-overlap]").all_text_contents()]
+        np.testing.assert_allclose(shown, overlaps(twin), atol=0.0051)
     if twin.written and not twin.finished:
         log, overlap = place.locator(".s2s-numbers b").all_text_contents()
         assert float(log.replace("−", "-")) == pytest.approx(twin.log_prob, abs=1e-3)
@@ -217,7 +223,7 @@ def test_the_decoder_in_the_browser_is_the_model(browser: Any, name: str) -> Non
             place.locator(".s2s-candidate").nth(k).click()
             assert agrees(play).tokens[-1] == labels[k]
         play.place().get_by_role("button", name="let the model look").click()
-        np.testing.assert_allclose(bars(play), agrees(play).model_weights[-1], atol=2e-5)
+        np.testing.assert_allclose(bars(play), agrees(play).played[0][-1], atol=2e-5)
 
 
 def test_a_weight_is_moved_by_keys_and_the_others_make_room(browser: Any) -> None:
@@ -296,7 +302,7 @@ def test_the_end_of_a_game_that_the_model_has_played(browser: Any, name: str) ->
         yours, alone = (float(x.replace("−", "-")) for x in place.locator(".s2s-panel b").all_text_contents())
         assert yours == pytest.approx(twin.log_prob, abs=1e-3) == pytest.approx(alone, abs=0.02)
         assert place.locator(".s2s-attend-total").text_content().endswith(": 1.00")
-        gold = f"you {twin.gold_share:.2f}, the model in your place {twin.gold_share:.2f}"
+        gold = f"you {gold_shares(twin)[0]:.2f}, the model in your place {gold_shares(twin)[1]:.2f}"
         assert gold in place.locator(".s2s-attend-gold").text_content()
         assert place.locator('[stroke="#d1301a"]').count() == 2, "the gold link is boxed in both maps"
         assert place.locator(".s2s-candidate:visible").count() == 0
@@ -322,13 +328,14 @@ def test_the_end_of_a_game_of_ones_own(browser: Any) -> None:
         assert alone == pytest.approx(twin.sentence["own_log_prob"], abs=1e-3)
         total = place.locator(".s2s-attend-total").text_content().split(": ")[1]
         assert float(total) == pytest.approx(twin.score, abs=0.0051)
-        gold = f"you {twin.gold_share:.2f}, the model in your place {twin.model_weights[0][1]:.2f}"
+        assert gold_shares(twin) == pytest.approx([twin.weights[0][1], twin.played[0][0][1]])
+        gold = "you {:.2f}, the model in your place {:.2f}".format(*gold_shares(twin))
         assert gold in place.locator(".s2s-attend-gold").text_content()
         assert place.locator('[stroke="#d1301a"]').count() == 2, "the other word is not the reference's"
         script = "(all) => all.map((one) => Number(one.dataset.weight))"
         maps = np.array(place.locator("[data-weight]").evaluate_all(script)).reshape(2, 3, 5)
         np.testing.assert_allclose(maps[0], twin.weights, atol=6e-5)
-        np.testing.assert_allclose(maps[1], twin.model_weights, atol=6e-5)
+        np.testing.assert_allclose(maps[1], twin.played[0], atol=6e-5)
         place.get_by_role("button", name="undo").click()
         assert agrees(play).tokens == ["狗", "yesterday"] and not play.twin().finished
         place.get_by_role("button", name="start again").click()
@@ -401,7 +408,7 @@ def test_odd_input_is_explained_in_its_place(browser: Any) -> None:
         for k, (_, _, words) in enumerate(cases):
             assert words in made[k].problem
             with pytest.raises(ValueError, match=words):
-                _ = made[k].turns
+                _ = made[k].played
             assert words in play.place(k).get_by_role("alert").text_content()
             assert play.place(k).locator("svg").count() == 0
 
@@ -419,25 +426,23 @@ def test_odd_input_is_explained_in_its_place(browser: Any) -> None:
 )
 def test_weights_that_are_none_are_named_and_can_be_mended(row: list[float], words: str) -> None:
     started = game()
-    started.look(row)
+    look(started, row)
     assert re.search(words, started.problem)
     with pytest.raises(ValueError, match=words):
         _ = started.candidates
-    started.look([0, 0, 1, 0, 0])
+    look(started, [0, 0, 1, 0, 0])
     assert started.problem == "" and len(started.candidates) == 5
 
 
 def test_numbers_that_are_none_are_refused() -> None:
     started = game()
     with pytest.raises(Exception, match="weights holds nan at"):
-        started.look([float("nan"), 1, 0, 0, 0])
+        look(started, [float("nan"), 1, 0, 0, 0])
     started.written = [1]
     assert "written holds 1" in started.problem
     started.written = [4]
     assert "weights has shape (1, 5), expected (2, 5)" in started.problem
-    started.restart()
-    assert started.problem == ""
-    started.chosen = 3
+    started.written, started.chosen = [], 3
     assert "chosen is 3, expected 0 .. 0" in started.problem
 
 
@@ -448,7 +453,7 @@ def test_an_unknown_word_is_named(browser: Any) -> None:
 
 def test_the_picture_and_its_words() -> None:
     started = game()
-    started.look([0.1, 0.7, 0.2, 0, 0])
+    look(started, [0.1, 0.7, 0.2, 0, 0])
     token, chance = next(iter(started.candidates.items()))
     assert started.describe() == (
         "Written so far: -. Step 1: your largest weight, 0.70, is on b; the most probable next token is "

@@ -70,23 +70,26 @@ def naive(scores: np.ndarray, mask: np.ndarray, axis: int, masking: str) -> np.n
     return weights * real if masking == "after" else weights
 
 
-def block(B: int, m: int, n: int) -> np.ndarray:
-    """Return random scores."""
-    return 2 * np.random.default_rng(B + m + n).normal(size=(B, m, n))
+def block(B: int, m: int, n: int, mask: Any = None) -> dict[str, Any]:
+    """Return random scores, with words for them; all tokens are real if no mask is given."""
+    scores = 2 * np.random.default_rng(B + m + n).normal(size=(B, m, n))
+    rows, columns = [f"y{t}" for t in range(m)], [f"h{i}" for i in range(n)]
+    words = {"target_tokens": [rows] * B, "source_tokens": [columns] * B}
+    return {"scores": scores, "mask": np.ones((B, n), dtype=bool) if mask is None else mask, **words}
 
 
-CASES = {
-    "two sentences, one padded": (None, None),
-    "all padded": (block(3, 2, 5), np.arange(5) < np.array([[3], [4], [3]])),
-    "no padding": (block(2, 7, 3), None),
-    "one sentence": (block(1, 3, 2), [[True, False]]),
-    "one token": (block(1, 1, 1), None),
+CASES: dict[str, dict[str, Any]] = {
+    "two sentences, one padded": {},
+    "all padded": block(3, 2, 5, np.arange(5) < np.array([[3], [4], [3]])),
+    "no padding": block(2, 7, 3),
+    "one sentence": block(1, 3, 2, [[True, False]]),
+    "one token": block(1, 1, 1),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_choice_agrees_with_python(browser: Any, case: str) -> None:
-    picker = AxisPicker(*CASES[case])
+    picker = AxisPicker(**CASES[case])
     states = [dict(zip(("axis", "masking", "sentences"), choice, strict=True)) for choice in EVERY]
     with playing(browser, picker) as play:
         for state, seen in zip(states, play.tour(states, SEEN), strict=True):
@@ -142,8 +145,7 @@ def test_one_sentence_says_what_breaks(browser: Any) -> None:
 
 
 def test_other_sentences(browser: Any) -> None:
-    scores, mask = CASES["all padded"]
-    with playing(browser, AxisPicker(scores, mask, masking="inverted")) as play:
+    with playing(browser, AxisPicker(**CASES["all padded"], masking="inverted")) as play:
         assert verdict(play).startswith("✗Padding gets all the weight and the words get 0")
         play.put(masking="none")
         assert "nothing told the softmax to leave it out" in verdict(play), "these scores are not 0 there"
@@ -236,35 +238,35 @@ def test_speaks_chinese(browser: Any) -> None:
 
 def test_sixty_tokens(browser: Any) -> None:
     mask = np.arange(60) < np.array([[60], [41]])
-    with playing(browser, AxisPicker(block(2, 60, 60), mask, masking="after")) as play:
+    with playing(browser, AxisPicker(**block(2, 60, 60, mask), masking="after")) as play:
         agrees(play)
         scrolls = "at => at.scrollWidth > at.clientWidth"
         assert play.place().locator(".s2s-scroll").first.evaluate(scrolls), "the map scrolls, not the page"
         assert play.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-ODD: list[tuple[Any, Any, str]] = [
-    (([],), {}, "there are no scores"),
-    (([[[1.0, float("nan")]]],), {}, r"scores holds nan at \(0, 0, 1\)"),
-    (([[1.0, 2.0]],), {}, r"scores has shape \(1, 2\), expected shape \(B, m, n\)"),
-    (([[[1.0, 2.0], [1.0]]],), {}, "scores holds something that is no number"),
-    ((np.zeros((1, 2, 61)),), {}, r"scores has shape \(1, 2, 61\), expected at most"),
-    ((np.zeros((3, 60, 60)),), {}, r"scores has shape \(3, 60, 60\), expected at most 60 words"),
-    ((np.zeros((1, 2, 3)), [[True, True]]), {}, r"mask has shape \(1, 2\), expected \(1, 3\)"),
-    ((np.zeros((1, 2, 3)), [True, True, True]), {}, r"mask has shape \(3,\)"),
-    ((np.zeros((2, 1, 2)), [[True, True], [False, False]]), {}, "sentence 2 has no real token"),
-    ((np.zeros((1, 1, 2)), None, [["a", "b"]]), {}, r"target_tokens has rows of \[2\] tokens"),
-    ((np.zeros((2, 1, 2)), None, None, [["a", "b"]]), {}, r"expected 2 rows of 2"),
-    ((), {"axis": 3}, "axis"),
-    ((), {"masking": "before"}, "before"),
-    ((), {"cell": [2, 0, 0]}, r"cell is \[2, 0, 0\]"),
+ODD: list[tuple[dict[str, Any], str]] = [
+    ({"scores": []}, "there are no scores"),
+    ({"scores": [[[1.0, float("nan")]]]}, r"scores holds nan at \(0, 0, 1\)"),
+    ({"scores": [[1.0, 2.0]]}, r"scores has shape \(1, 2\), expected shape \(B, m, n\)"),
+    ({"scores": [[[1.0, 2.0], [1.0]]]}, "scores holds something that is no number"),
+    (block(1, 2, 61), r"scores has shape \(1, 2, 61\), expected at most"),
+    (block(3, 60, 60), r"scores has shape \(3, 60, 60\), expected at most 60 words"),
+    (block(1, 2, 3, [[True, True]]), r"mask has rows of \[2\], expected 1 rows of 3"),
+    (block(1, 2, 3, [True, True, True]), r"mask has shape \(3,\)"),
+    (block(2, 1, 2, [[True, True], [False, False]]), "sentence 2 has no real token"),
+    ({"target_tokens": [["a", "b"]] * 2}, r"target_tokens has rows of \[2, 2\], expected 2 rows of 4"),
+    ({"source_tokens": [["a", "b"]]}, r"source_tokens has rows of \[2\], expected 2 rows of 5"),
+    ({"axis": 3}, "axis"),
+    ({"masking": "before"}, "before"),
+    ({"cell": [2, 0, 0]}, r"cell is \[2, 0, 0\]"),
 ]
 
 
 def test_odd_input_is_explained_in_its_place(browser: Any) -> None:
-    pickers = [AxisPicker(*arguments, **state) for arguments, state, _ in ODD]
+    pickers = [AxisPicker(**state) for state, _ in ODD]
     with playing(browser, *pickers) as play:
-        for k, (picker, (_, _, words)) in enumerate(zip(pickers, ODD, strict=True)):
+        for k, (picker, (_, words)) in enumerate(zip(pickers, ODD, strict=True)):
             assert re.search(words, picker.problem), picker.problem
             with pytest.raises(ValueError, match=words):
                 _ = picker.probes
@@ -281,12 +283,12 @@ def test_the_picture_and_its_words() -> None:
     first, second = picker.figure().axes
     written = {text.get_text() for text in first.texts}
     assert {"= 1.16 ✗", "= 1.15 ✗", "= 1.43 ✗", "= 1.26 ✗"} <= written
-    assert [patch.get_hatch() for patch in second.patches] == ["//", "//"] and not first.patches
+    assert [patch.get_hatch() for patch in second.patches] == ["//"] * 8 and not first.patches
     picker.masking, picker.axis, picker.language = "inverted", 2, "zh"
     assert "各行之和 nan。不成立：每行之和为 1；填充的权重恰好为 0；没有 nan。" in picker.describe()
     first, second = picker.figure().axes
     assert [text.get_text() for text in first.texts[:20]] == ["nan"] * 20
     assert (first.get_title(loc="left") or first.get_title()) == "第 1 句"
     assert [patch.get_hatch() for patch in first.patches] == ["//"] * 20
-    assert len(AxisPicker(block(5, 2, 3)).figure().axes) == 6, "two rows of pictures, the last place empty"
+    assert len(AxisPicker(**block(5, 2, 3)).figure().axes) == 5
     assert AxisPicker(sentences="first").describe().startswith("One heat map of weights")

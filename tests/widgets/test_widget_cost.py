@@ -7,7 +7,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -238,8 +237,8 @@ def test_speaks_chinese(browser: Any) -> None:
 
 ODD = {
     "n is 0, expected a whole number from 1": {"n": 0},
-    "n is nan, expected a whole number": {"n": float("nan")},
-    "m is 2.5": {"m": 2.5},
+    "'n' trait of a CostExplorer instance expected an int, not the float nan": {"n": float("nan")},
+    "'m' trait of a CostExplorer instance expected an int, not the float 2.5": {"m": 2.5},
     "d is 1000000000, expected a whole number from 1 to 65536": {"d": 10**9},
     "data is 'none such', expected one of the results: none": {"data": "none such"},
     "no folder of records": {"results": "no/such/folder"},
@@ -261,7 +260,7 @@ def test_an_empty_folder_is_explained(tmp_path: Path) -> None:
 
 
 def test_the_picture_and_its_words() -> None:
-    explorer = CostExplorer([MADE], n=np.int64(7), m=3, d=64)
+    explorer = CostExplorer([MADE], n=7, m=3, d=64)
     assert explorer.describe() == (
         "Multiplications of one decoder step at n = 7, m = 3, d = 64 (in brackets: the factor when n doubles)"
         ": no attention 36,864 (×1.00), additive attention 41,856 (×1.02), dot attention 25,472 (×1.04). "

@@ -28,7 +28,7 @@ def agrees(play: Play) -> SoftmaxExplorer:
     """Assert that what is shown follows from the state, and return the Python widget in that state."""
     twin: SoftmaxExplorer = play.twin()
     np.testing.assert_allclose(shown_weights(play), twin.weights, atol=1e-6)
-    expected = [twin.entropy, twin.effective_positions, twin.weights.max()]
+    expected = [np.log(twin.effective_positions), twin.effective_positions, twin.weights.max()]
     np.testing.assert_allclose(numbers(play), expected, atol=0.0051)
     return twin
 
@@ -102,18 +102,18 @@ def test_speaks_chinese(browser: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("state", "words"),
     [
-        (([],), "there are no scores"),
-        (([1.0, float("nan")],), "scores holds nan at 1"),
-        (([1.0, float("inf")],), "scores holds inf at 1"),
-        (([[1.0, 2.0]],), r"scores has shape \(1, 2\)"),
-        (([1.0, 2.0], ["one"]), "1 labels for 2 scores"),
-        (([1.0, 2.0], None, 0.0), "temperature is 0.0"),
+        ({"scores": []}, "there are no scores"),
+        ({"scores": [1.0, float("nan")]}, "scores holds nan at 1"),
+        ({"scores": [1.0, float("inf")]}, "scores holds inf at 1"),
+        ({"scores": [[1.0, 2.0]]}, r"scores has shape \(1, 2\)"),
+        ({"scores": [1.0, 2.0], "labels": ["one"]}, "1 labels for 2 scores"),
+        ({"scores": [1.0, 2.0], "temperature": 0.0}, "temperature is 0.0"),
     ],
 )
-def test_odd_input_is_explained_in_its_place(browser: Any, arguments: tuple[Any, ...], words: str) -> None:
-    explorer = SoftmaxExplorer(*arguments)
+def test_odd_input_is_explained_in_its_place(browser: Any, state: dict[str, Any], words: str) -> None:
+    explorer = SoftmaxExplorer(**state)
     assert re.search(words, explorer.problem)
     with pytest.raises(ValueError, match=words):
         _ = explorer.weights
