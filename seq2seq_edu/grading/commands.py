@@ -14,61 +14,42 @@ from pathlib import Path
 
 from seq2seq_edu import __version__
 from seq2seq_edu.grading import batch, handout, intake, judge, sandbox
+from seq2seq_edu.grading.checker import SOLUTIONS as CHECKS
 from seq2seq_edu.grading.gradebook import Row
 from seq2seq_edu.grading.questions import load
-
-CHECKS = Path(__file__).resolve().parents[2] / "solutions" / "checks"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the commands."""
+    shared = argparse.ArgumentParser(add_help=False)
+    marked = "columns student, question, points: what you marked"
+    shared.add_argument("--by-hand", type=Path, metavar="CSV", help=marked)
     write = commands.add_parser("exercises", help="write the edition of a class, with numbers of its own")
     add = write.add_argument
     add("--seed", required=True, help="any text, best kept private: what the numbers are drawn from")
     add("--out", type=Path, required=True, metavar="DIR", help="gets the notebooks and checks/")
     write.set_defaults(run=_write)
-    grade = commands.add_parser("grade", help="grade the notebooks of a class, each inside a sandbox")
+    purpose = "grade the notebooks of a class, each inside a sandbox"
+    grade = commands.add_parser("grade", help=purpose, parents=[shared])
     add = grade.add_argument
     add("submissions", type=Path, help="a folder: a folder, notebook or zip file for each student")
     add("--exercise", required=True, metavar="NN_slug", help="which notebook, such as 03_attention_weights")
     add("--out", type=Path, required=True, metavar="DIR", help="gets grades.csv and feedback/")
-    add("--checks", type=Path, metavar="DIR", help="your own NN_slug.py (default: solutions/checks)")
+    own = "your own NN_slug.py (default: solutions/checks)"
+    add("--checks", type=Path, default=CHECKS, metavar="DIR", help=own)
     add("--seed", default="0", help="any text, best kept private: what hidden inputs are drawn from")
     add("--edition", default="0", help="the seed that the exercises of the class were written with")
     add("--jobs", type=_count, metavar="N", help="how many at once (default: one for each core)")
     add("--shard", type=_shard, default=(1, 1), metavar="k/n", help="grade the k-th of n parts of the class")
     add("--class-list", type=Path, metavar="CSV", help="column student: who should have handed in")
-    _add_by_hand(grade)
-    add(
-        "--unsafe-no-sandbox",
-        action="store_true",
-        help="run the notebooks as yourself: for your own ones only",
-    )
+    unsafe = "run the notebooks as yourself: for your own ones only"
+    add("--unsafe-no-sandbox", action="store_true", help=unsafe)
     grade.set_defaults(run=_grade)
-    merge = commands.add_parser("grade-merge", help="put shards together, or add points given by hand")
+    purpose = "put shards together, or add points given by hand"
+    merge = commands.add_parser("grade-merge", help=purpose, parents=[shared])
     merge.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="what grade wrote: all shards")
     merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets the whole")
-    _add_by_hand(merge)
     merge.set_defaults(run=_merge)
-
-
-def _write(options: argparse.Namespace) -> int:
-    """Write the edition of a class."""
-    if options.out.resolve() == (CHECKS.parents[1] / "exercises").resolve():
-        raise ValueError("the folder exercises/ holds the book's own edition: give another --out")
-    try:
-        written = handout.write(CHECKS.parent, options.out, options.seed)
-    except ModuleNotFoundError as error:
-        raise ValueError(str(error)) from None
-    print(f"{len(written)} files in {options.out}; grade them with --edition and the same text")
-    return 0
-
-
-def _add_by_hand(command: argparse.ArgumentParser) -> None:
-    """Add ``--by-hand``."""
-    command.add_argument(
-        "--by-hand", type=Path, metavar="CSV", help="columns student, question, points: what you marked"
-    )
 
 
 def _count(text: str) -> int:
@@ -86,20 +67,18 @@ def _shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _checks(folder: Path | None, slug: str) -> Path:
-    """Return the file of checks of an exercise."""
-    place = folder or CHECKS
-    if not place.is_dir():
-        raise ValueError(f"there is no folder {place}: name that of your checks with --checks")
-    known = sorted(path.stem for path in place.glob("[0-9]*_*.py"))
-    if slug not in known:
-        raise ValueError(f"there are no checks for {slug!r} in {place}, choose from: {', '.join(known)}")
-    return place / f"{slug}.py"
+def _write(options: argparse.Namespace) -> int:
+    """Write the edition of a class."""
+    if options.out.resolve() == (CHECKS.parents[1] / "exercises").resolve():
+        raise ValueError("the folder exercises/ holds the book's own edition: give another --out")
+    written = handout.write(CHECKS.parent, options.out, options.seed)
+    print(f"{len(written)} files in {options.out}; grade them with --edition and the same text")
+    return 0
 
 
 def _grade(options: argparse.Namespace) -> int:
     """Grade a class."""
-    slug, out = options.exercise, options.out
+    slug, out, edition = options.exercise, options.out, options.edition
     if options.submissions.resolve() in (out.resolve(), *out.resolve().parents):
         raise ValueError(f"{out} lies in the folder of the submissions: give an --out elsewhere")
     checks = _checks(options.checks, slug)
@@ -107,30 +86,26 @@ def _grade(options: argparse.Namespace) -> int:
     if chapter.slug != slug:
         raise ValueError(f"{checks} is of {chapter.slug}, expected {slug}")
     submissions = intake.read_submissions(options.submissions, slug, options.class_list)
-    try:
-        walls = sandbox.choose(unsafe=options.unsafe_no_sandbox)
-    except sandbox.SandboxError as error:
-        raise ValueError(str(error)) from None
+    walls = sandbox.choose(unsafe=options.unsafe_no_sandbox)
     if walls.name == "none":
         print(sandbox.BANNER, file=sys.stderr)
-    given = {id: chapter.given(id, options.edition) for id in chapter.questions}
+    given = {id: chapter.given(id, edition) for id in chapter.questions}
     grade = partial(judge.grade, chapter=chapter, sandbox=walls, seed=options.seed, given=given)
-    digest = hashlib.sha256(checks.read_bytes() + options.edition.encode()).hexdigest()
-    version = f"{__version__}+{digest[:8]}"
+    version = f"{__version__}+{hashlib.sha256(checks.read_bytes() + edition.encode()).hexdigest()[:8]}"
     grading = batch.Grading(chapter, grade, out, walls.name, options.seed, version)
-    rows = batch.grade_class(
-        grading,
-        submissions,
-        jobs=options.jobs or _cores(),
-        shard=options.shard,
-        by_hand=options.by_hand,
-    )
-    return _tell(rows, out)
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    jobs = options.jobs or cores
+    return _tell(batch.grade_class(grading, submissions, jobs, options.shard, options.by_hand), out)
 
 
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def _checks(folder: Path, slug: str) -> Path:
+    """Return the file of checks of an exercise."""
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}: name that of your checks with --checks")
+    known = sorted(path.stem for path in folder.glob("[0-9]*_*.py"))
+    if slug not in known:
+        raise ValueError(f"there are no checks for {slug!r} in {folder}, choose from: {', '.join(known)}")
+    return folder / f"{slug}.py"
 
 
 def _merge(options: argparse.Namespace) -> int:

@@ -4,30 +4,26 @@ A notebook that hangs, crashes or grows too large is killed and started again, w
 or with that one check lost: what it earned, it keeps.
 """
 
-from __future__ import annotations
-
 import builtins
-import errno
 import hashlib
-import os
-import stat
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seq2seq_edu.grading import wire
 from seq2seq_edu.grading.answering import LONGEST, Reply, Request
+from seq2seq_edu.grading.intake import Problem
 from seq2seq_edu.grading.questions import Chapter, Outcome, earned, run
 from seq2seq_edu.grading.sandbox import PROCESSES, Sandbox
-from seq2seq_edu.grading.watch import NoAnswer, SubmissionOver, Watch
+from seq2seq_edu.grading.watch import NoAnswer, Watch
 
 LARGEST_REPLY = 16 * 2**20  # bytes
 MOST = 100  # cells and notes that are kept
+Given = Mapping[str, Mapping[str, Any]]  # the constants of each question
 BUILTIN = {name for name, kind in vars(builtins).items() if isinstance(kind, type)}
 ERRORS = BUILTIN | {"AxisError", "LinAlgError"}  # types of errors that may be repeated
 
@@ -41,7 +37,6 @@ class Limits:
     call: float = 8.0
     submission: float = 90.0
     memory: int = 3 * 2**30  # of all its processes together
-    notebook: int = 80 * 10**6  # of the file
 
 
 @dataclass(frozen=True)
@@ -68,21 +63,20 @@ class Result:
 
 
 def grade(
-    notebook: Path,
+    notebook: bytes,
     chapter: Chapter,
     sandbox: Sandbox,
     *,
     seed: str = "0",
-    given: Mapping[str, Mapping[str, Any]] | None = None,
+    given: Given | None = None,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
 ) -> Result:
     """Grade one notebook."""
     began = time.monotonic()
     given = {id: chapter.given(id) for id in chapter.questions} if given is None else given
-    session = _Session(sandbox, chapter, given, limits, began + limits.submission)
+    session = _Session(notebook, sandbox, chapter, given, limits, began + limits.submission)
+    found: dict[str, list[Outcome]] = {id: [] for id in chapter.questions}
     try:
-        session.open(notebook)
-        found: dict[str, list[Outcome]] = {id: [] for id in chapter.questions}
         # First all that the student is told about: by then the notebook has seen nothing hidden to repeat.
         for hidden in (False, True):
             for id, question in chapter.questions.items():
@@ -91,48 +85,28 @@ def grade(
     finally:
         session.stop()
     cells = [(i, *error) for i, error in sorted(session.cells.items())]
-    seconds = time.monotonic() - began
-    status = session.over.args[0] if session.over else "graded"
-    return Result(status, found, cells, list(session.notes), session.sha256, seconds, sandbox.name)
+    status = session.over.status if session.over else "graded"
+    notes = [*session.notes, *([str(session.over)] if session.over else [])]
+    digest, seconds = hashlib.sha256(notebook).hexdigest(), time.monotonic() - began
+    return Result(status, found, cells, notes, digest, seconds, sandbox.name)
 
 
 @dataclass
 class _Session:
     """The lives of one notebook."""
 
+    notebook: bytes
     sandbox: Sandbox
     chapter: Chapter
-    given: Mapping[str, Mapping[str, Any]]
+    given: Given
     limits: Limits
     end: float
-    sha256: str = ""
-    over: SubmissionOver | None = None
+    over: Problem | None = None
     cells: dict[int, tuple[str, str]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)  # in order, each once
     skip: set[int] = field(default_factory=set)
-    data: bytes = b""
     process: subprocess.Popen[bytes] | None = None
-
-    def open(self, path: Path) -> None:
-        """Read the file, if it is one and not a way to another."""
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        try:
-            with open(os.open(path, flags), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise SubmissionOver("unreadable", "not a regular file")
-                self.data = file.read(self.limits.notebook + 1)
-            self.sha256 = hashlib.sha256(self.data).hexdigest()
-            if len(self.data) > self.limits.notebook:
-                raise SubmissionOver("unreadable", f"over {self.limits.notebook / 10**6:.0f} MB")
-        except FileNotFoundError:
-            self.over = SubmissionOver("missing", "no such file")
-        except OSError as error:
-            why = "a link" if error.errno == errno.ELOOP else error.strerror or ""
-            self.over = SubmissionOver("unreadable", why)
-        except SubmissionOver as over:
-            self.over = over
-        if self.over:
-            self._note(self.over.args[1])
+    running: int = -1  # the cell that runs now
 
     def ask(self, request: Request) -> Reply:
         """Put a request to the notebook, alive or to be started; a reply is what a stranger says it is."""
@@ -140,12 +114,11 @@ class _Session:
             if self.process is None:
                 self._start()
             reply = self._exchange(wire.encode(request), self.limits.call)
-        except NoAnswer as gone:
+        except (NoAnswer, Problem) as gone:
             self.stop()
-            if isinstance(gone, SubmissionOver) and self.over is None:
+            if isinstance(gone, Problem):
                 self.over = gone
-                self._note(gone.args[1])
-            return {"error": "gone", "type": "", "message": gone.args[-1]}
+            return {"error": "gone", "type": "", "message": str(gone)}
         if "error" not in reply:
             return {"value": reply.get("value")}
         kind = reply["error"] if reply["error"] in ("missing", "unanswered", "not plain") else "raised"
@@ -160,47 +133,47 @@ class _Session:
 
     def _start(self) -> None:
         """Run the cells, once more without each that ends or hangs the notebook."""
+        while self.over is None:
+            self.process, self.running = self.sandbox.start(self.chapter.hides), -1
+            try:
+                return self._run_cells()
+            except NoAnswer as gone:
+                self.stop()
+                place = self.running
+                if place < 0 or place in self.skip:
+                    raise Problem(f"the notebook could not be started: it {gone}", "crashed") from None
+                self.skip.add(place)
+                self.cells[place] = ("stopped", str(gone))
+                self._note(f"started again without cell {place}, which {gone}")
+        raise self.over
+
+    def _run_cells(self) -> None:
+        """Have the notebook run, and hear what it says of each cell."""
         task = {
-            "notebook": np.frombuffer(self.data, np.uint8),
+            "notebook": np.frombuffer(self.notebook, np.uint8),
             "hides": self.chapter.hides,
             "memory": self.limits.memory,
             "processes": PROCESSES if self.sandbox.name == "bwrap" else -1,
+            "skip": self.skip,
         }
-        while True:
-            if self.over:
-                raise self.over
-            self.process = self.sandbox.start(self.chapter.hides)
-            os.set_blocking(self.process.stdin.fileno(), False)  # type: ignore[union-attr]
-            running = -1
-            try:
-                message = self._exchange(wire.encode({**task, "skip": self.skip}), self.limits.start)
-                while "ready" not in message:
-                    running = self._cell(message)
-                    message = self._exchange(b"", self.limits.cell)
-                return self._compare()
-            except SubmissionOver:
-                raise
-            except NoAnswer as gone:
-                self.stop()
-                if running < 0 or running in self.skip:
-                    raise SubmissionOver("crashed", f"the notebook could not be started: it {gone}") from None
-                self.skip.add(running)
-                self.cells[running] = ("stopped", f"{gone}")
-                self._note(f"started again without cell {running}, which {gone}")
+        message = self._exchange(wire.encode(task), self.limits.start)
+        while "ready" not in message:
+            self._hear(message)
+            message = self._exchange(b"", self.limits.cell)
+        self._compare()
 
-    def _cell(self, message: Reply) -> int:
-        """Note what the notebook says of a cell; return its place if it runs now."""
+    def _hear(self, message: Reply) -> None:
+        """Note what the notebook says of the cell that runs or has run."""
         if "unreadable" in message:
-            raise SubmissionOver("unreadable", f"not a notebook: {_text(message['unreadable'])}")
-        place = message.get("cell")
+            raise Problem(f"not a notebook: {_text(message['unreadable'])}")
+        place, notes = message.get("cell"), message.get("notes")
         if type(place) is not int or not 0 <= place < 10**6:
             raise NoAnswer("sent nonsense")
         if "error" in message and len(self.cells) < MOST:
             self.cells[place] = _text(message.get("type")), _text(message.get("message"))
-        notes = message.get("notes")
         for note in notes if isinstance(notes, list) else ():
             self._note(f"cell {place} {_text(note)}")
-        return place
+        self.running = place
 
     def _compare(self) -> None:
         """Note constants that are not those of this edition: the notebook may be of another one."""
@@ -218,16 +191,11 @@ class _Session:
 
     def _exchange(self, message: bytes, seconds: float) -> Reply:
         """Send bytes if there are any, and return the next message, within the time."""
-        process, reason = self.process, f"took over {seconds:g} s"
-        if process is None or process.stdin is None or process.stdout is None:
+        if self.process is None:
             raise NoAnswer("is not running")
-        watch = Watch(process.pid, time.monotonic() + seconds, self.end, self.limits.memory, reason)
+        watch = Watch(self.process, seconds, self.end, self.limits.memory)
         try:
-            left = memoryview(message)
-            while left:
-                watch.until(writable=process.stdin.fileno())
-                left = left[os.write(process.stdin.fileno(), left[: 2**16]) :]
-            watch.readable = process.stdout.fileno()
+            watch.write(message)
             reply = wire.read(watch, largest=LARGEST_REPLY)  # type: ignore[arg-type]
         except (EOFError, BrokenPipeError):
             raise NoAnswer("crashed the notebook") from None

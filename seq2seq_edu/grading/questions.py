@@ -7,6 +7,7 @@ A chapter's checks are a file `checks/NN_slug.py` that makes a `Chapter` called 
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ KINDS = ("predict", "build", "repair", "experiment", "explain")
 HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$", re.MULTILINE | re.DOTALL)
 CHECK = re.compile(r"^@(\w+)\.check\(", re.MULTILINE)
 Ask = Callable[[Request], Reply]
+Given = Mapping[str, Any] | None
 
 
 class Failed(AssertionError):
@@ -33,7 +35,7 @@ class StudentError(Exception):
     """The notebook could not answer: nothing there, not filled in, an exception, or an object for data."""
 
     def __init__(self, kind: str, name: str, reply: Reply) -> None:
-        self.kind, self.name, self.type = kind, name, reply.get("type", "")
+        self.kind, self.type = kind, reply.get("type", "")
         detail = reply.get("message", "")
         texts = {
             "missing": f"there is no {name} in the notebook: run the cell that defines it",
@@ -45,54 +47,43 @@ class StudentError(Exception):
         super().__init__(texts[kind])
 
 
-class Student:
+class _Remote:
+    """Something on the notebook's side: what is called on it runs there, and plain data come back."""
+
+    def __init__(self, ask: Ask, **request: Any) -> None:
+        self._ask, self._request = ask, request
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            reply = self._ask({**self._request, "name": name, "args": args, "kwargs": kwargs})
+            if "error" in reply:
+                raise StudentError(reply["error"], name, reply)
+            made = self._request["do"] == "new"
+            return RemoteObject(self._ask, reply["value"]) if made else reply["value"]
+
+        return call
+
+
+class RemoteObject(_Remote, wire.Handle):
+    """An object that a notebook made, and keeps."""
+
+    def __init__(self, ask: Ask, number: int) -> None:
+        super().__init__(ask, do="method", handle=number)
+        self.number = number
+
+
+class Student(_Remote):
     """A notebook, as a check sees it: `s.softmax(x)` calls its function, `s.new.Decoder(5)` makes an object.
 
     `s.rng` is what a check draws its inputs from, `s.given` are the constants printed in the question.
     """
 
-    def __init__(self, ask: Ask, rng: np.random.Generator, given: Mapping[str, Any] | None = None) -> None:
-        self._ask, self.rng, self.given = ask, rng, dict(given or {})
-        self.new = _Classes(ask)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return _remote_call(self._ask, name, do="call")
-
-
-class _Classes:
-    """The classes of a notebook: each, when called, makes an object on the notebook's side."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-
-    def __getattr__(self, name: str) -> Callable[..., RemoteObject]:
-        make = _remote_call(self._ask, name, do="new")
-        return lambda *args, **kwargs: RemoteObject(self._ask, make(*args, **kwargs))
-
-
-class RemoteObject(wire.Handle):
-    """An object on the notebook's side: its methods are called there, and what they return is plain data."""
-
-    def __init__(self, ask: Ask, number: int) -> None:
-        super().__init__(number)
-        self._ask = ask
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return _remote_call(self._ask, name, do="method", handle=self.number)
-
-
-def _remote_call(ask: Ask, name: str, **request: Any) -> Callable[..., Any]:
-    """Return a function that has the notebook do something, and raises why it does not."""
-    if name.startswith("_"):
-        raise AttributeError(name)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        reply = ask({**request, "name": name, "args": args, "kwargs": kwargs})
-        if "error" in reply:
-            raise StudentError(reply["error"], name, reply)
-        return reply["value"]
-
-    return call
+    def __init__(self, ask: Ask, rng: np.random.Generator, given: Given = None) -> None:
+        super().__init__(ask, do="call")
+        self.rng, self.given, self.new = rng, dict(given or {}), _Remote(ask, do="new")
 
 
 def local(namespace: dict[str, Any]) -> Ask:
@@ -100,8 +91,8 @@ def local(namespace: dict[str, Any]) -> Ask:
     objects: dict[int, Any] = {}
 
     def ask(request: Request) -> Reply:
-        heard = wire.decode(wire.encode(request), objects)
-        return wire.decode(wire.encode(answer(heard, namespace, objects)))
+        heard = wire.read(io.BytesIO(wire.encode(request)), objects)
+        return wire.read(io.BytesIO(wire.encode(answer(heard, namespace, objects))))
 
     return ask
 
@@ -132,10 +123,9 @@ class Question:
     checks: list[Check] = field(default_factory=list)
 
     def check(self, points: float, hint: str, hidden: bool = False) -> Callable[[Any], Any]:
-        """Add the decorated function to the checks.
+        """Add the decorated function to the checks; only the grader has the hidden ones.
 
-        The hint is the likely mistake in one sentence, for all that the check itself does not name, never the
-        answer. A hidden check is run by the grader alone, and left out of the file that students get.
+        The hint is the likely mistake in one sentence, for all that the check does not name itself.
         """
 
         def add(function: Callable[[Student], None]) -> Callable[[Student], None]:
@@ -150,33 +140,15 @@ class Question:
         return sum(check.points for check in self.checks)
 
 
+@dataclass
 class Chapter:
-    """The questions of one notebook.
+    """The questions of one notebook."""
 
-    Parameters
-    ----------
-    slug : str
-        Name of the notebook, such as "03_attention_weights".
-    hides : tuple of str
-        Modules of the package that teach the answers: they cannot be imported where the notebook is graded.
-
-    Examples
-    --------
-    >>> chapter = Chapter("03_attention_weights")
-    >>> softmax = chapter.question("3.1", "Softmax", kind="build", level=1, minutes=5, hints=("exp",))
-    >>> @softmax.check(points=1, hint="weights are positive and sum to 1")
-    ... def sums_to_one(s):
-    ...     expect_close(np.sum(s.softmax(np.array([1.0, 2.0]))), 1)
-    >>> [outcome] = run(softmax, local({"softmax": lambda e: e / 2}))
-    >>> outcome.passed, outcome.message
-    (False, 'weights are positive and sum to 1')
-    """
-
-    def __init__(self, slug: str, hides: tuple[str, ...] = ()) -> None:
-        self.slug, self.hides = slug, hides
-        self.questions: dict[str, Question] = {}
-        self.edition: dict[str, dict[str, Any]] | None = None  # constants, if the file is of a class edition
-        self.unseen: dict[str, int] = {}  # how many checks of a question were left out of the file
+    slug: str
+    hides: tuple[str, ...] = ()  # modules that teach the answers: not there where the notebook is graded
+    questions: dict[str, Question] = field(default_factory=dict)
+    edition: dict[str, dict[str, Any]] | None = None  # constants, if the file is of a class edition
+    unseen: dict[str, int] = field(default_factory=dict)  # how many checks of a question were left out
 
     def question(self, id: str, title: str, **what: Any) -> Question:
         """Add a question; `what` are the other fields of `Question`."""
@@ -202,11 +174,6 @@ def generator(*names: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def edition_name(edition: str) -> str:
-    """Return the short name that a notebook carries for the edition whose constants it prints."""
-    return "book" if edition == "0" else hashlib.sha256(f"edition\n{edition}".encode()).hexdigest()[:8]
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What a check found; `kind` is "passed", "failed" or that of a StudentError."""
@@ -228,17 +195,12 @@ def earned(outcomes: Iterable[Outcome]) -> float:
 
 
 def run(
-    question: Question,
-    ask: Ask,
-    seed: str = "0",
-    given: Mapping[str, Any] | None = None,
-    hidden: bool | None = None,
+    question: Question, ask: Ask, seed: str = "0", given: Given = None, hidden: bool | None = None
 ) -> Iterator[Outcome]:
-    """Yield what each check of a question finds, in order."""
+    """Yield what each check of a question finds, in order; by default the hidden ones, too."""
     for check in question.checks:
-        if hidden is not None and check.hidden != hidden:
-            continue
-        yield _try(check, Student(ask, generator(seed, question.id, check.name), given))
+        if hidden is None or hidden == check.hidden:
+            yield _try(check, Student(ask, generator(seed, question.id, check.name), given))
 
 
 def _try(check: Check, student: Student) -> Outcome:
@@ -254,18 +216,16 @@ def _try(check: Check, student: Student) -> Outcome:
     return Outcome(check, "passed")
 
 
-def load(path: str | Path, hidden: bool = True) -> Chapter:
+def load(path: Path, hidden: bool = True) -> Chapter:
     """Return the chapter that a file of checks makes; without the hidden checks, none of their code runs."""
-    source = Path(path).read_text(encoding="utf-8")
-    parts = [] if hidden else HIDDEN.findall(source)
-    kept = source if hidden else cut_hidden(source)
-    names: dict[str, Any] = {"__name__": Path(path).stem, "__file__": str(path)}
-    exec(compile(kept, str(path), "exec"), names)
+    source = path.read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    exec(compile(source if hidden else cut_hidden(source), str(path), "exec"), names)
     chapter = names.get("chapter")
     if not isinstance(chapter, Chapter):
-        raise ValueError(f"{Path(path).name} makes no `chapter = Chapter(...)`")
-    for id, number in Counter(names[name].id for name in CHECK.findall("".join(parts))).items():
-        chapter.unseen[id] = number
+        raise ValueError(f"{path.name} makes no `chapter = Chapter(...)`")
+    cut = "" if hidden else "".join(HIDDEN.findall(source))
+    chapter.unseen |= Counter(names[name].id for name in CHECK.findall(cut))
     return chapter
 
 
@@ -289,34 +249,17 @@ def expect(condition: object, message: str = "") -> None:
 
 
 def expect_shape(actual: Any, shape: tuple[int, ...], name: str) -> None:
-    """Say that an answer, called `name` in the question, is no array of a shape; the message gives both.
-
-    Examples
-    --------
-    >>> expect_shape(np.zeros((2, 3)), (3, 2), "weights")
-    Traceback (most recent call last):
-        ...
-    seq2seq_edu.grading.questions.Failed: weights: expected shape (3, 2), got (2, 3)
-    """
-    got = getattr(actual, "shape", None)
-    if got is None and not isinstance(actual, (int, float)):
-        raise Failed(f"{name}: expected shape {shape}, got {type(actual).__name__}")
-    if tuple(got or ()) != shape:
-        raise Failed(f"{name}: expected shape {shape}, got {tuple(got or ())}")
+    """Say that an answer, called `name` in the question, is no array of a shape; the message gives both."""
+    got = () if isinstance(actual, (int, float)) else getattr(actual, "shape", None)
+    if got is None or tuple(got) != shape:
+        found = type(actual).__name__ if got is None else tuple(got)
+        raise Failed(f"{name}: expected shape {shape}, got {found}")
 
 
 def expect_close(actual: Any, expected: Any, message: str = "", tolerance: float = 1e-5) -> None:
     """Say that an answer is not right unless its shape is the expected one and its numbers are close.
 
     The tolerance is the largest difference, absolute and relative; the message is as for `fail`.
-
-    Examples
-    --------
-    >>> expect_close(np.float32(1) / 3, 1 / 3)
-    >>> expect_close([0.3, 0.7], [0.7, 0.3], "the order of the weights is turned round")
-    Traceback (most recent call last):
-        ...
-    seq2seq_edu.grading.questions.Failed: the order of the weights is turned round
     """
     try:
         got, right = np.asarray(actual, dtype=float), np.asarray(expected, dtype=float)

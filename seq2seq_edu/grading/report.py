@@ -4,22 +4,18 @@ Every text is escaped as it is put in. Of a hidden check a page tells nothing bu
 type of an exception: its message could repeat the hidden inputs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from seq2seq_edu.grading.gradebook import Row, by_hand_columns, most_points, outcomes_of
 from seq2seq_edu.grading.intake import printable
+from seq2seq_edu.grading.judge import Result
 from seq2seq_edu.grading.questions import Chapter, Outcome, earned
-
-if TYPE_CHECKING:
-    from seq2seq_edu.grading.judge import Result
 
 REASONS = {
     "missing": "No notebook was found in what you handed in.",
@@ -71,8 +67,8 @@ def plain(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", escape(printable(str(text)), quote=False))
 
 
-LOADER = FileSystemLoader(Path(__file__).parent / "templates")
-COMMON: dict[str, Any] = {"loader": LOADER, "undefined": StrictUndefined, "keep_trailing_newline": True}
+COMMON: dict[str, Any] = {"undefined": StrictUndefined, "keep_trailing_newline": True}
+COMMON["loader"] = FileSystemLoader(Path(__file__).parent / "templates")
 KINDS = {  # of pages: whatever is put into one is escaped
     "html": Environment(autoescape=True, **COMMON),
     "md": Environment(finalize=plain, **COMMON),
@@ -81,27 +77,20 @@ KINDS = {  # of pages: whatever is put into one is escaped
 
 def page(kind: str, student: str, result: Result, chapter: Chapter, version: str) -> str:
     """Return a student's feedback, of a kind in `KINDS`: it needs nothing else, no script, no request."""
-    found, number = outcomes_of(result), chapter.slug.partition("_")
-    return (
-        KINDS[kind]
-        .get_template(f"feedback.{kind}")
-        .render(
-            student=student,
-            title=f"{number[0]} · {number[2].replace('_', ' ').capitalize()}",
-            most=most_points(chapter),
-            questions=[*chapter.questions.values()],
-            found={id: found.get(id, []) for id in chapter.questions},
-            reason="" if found else _reason(result),
-            cells=result.cells,
-            version=version,
-            sha256=result.sha256 or "none",
-            earned=earned,
-            name=_name,
-            said=_said,
-        )
+    found = outcomes_of(result)
+    number, _, topic = chapter.slug.partition("_")
+    template = KINDS[kind].get_template(f"feedback.{kind}")
+    return template.render(
+        student=student,
+        title=f"{number} · {topic.replace('_', ' ').capitalize()}",
+        most=most_points(chapter),
+        questions=[*chapter.questions.values()],
+        found={id: found.get(id, []) for id in chapter.questions},
+        reason="" if found else _reason(result),
+        cells=result.cells,
+        version=version,
+        sha256=result.sha256 or "none",
+        earned=earned,
+        name=lambda outcome: "hidden check" if outcome.check.hidden else outcome.check.name.replace("_", " "),
+        said=_said,
     )
-
-
-def _name(outcome: Outcome) -> str:
-    """Return what a check is called on a page."""
-    return "hidden check" if outcome.check.hidden else outcome.check.name.replace("_", " ")

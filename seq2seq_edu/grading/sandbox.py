@@ -5,8 +5,6 @@ libraries, all read-only, and a small /tmp; no network, no other file, no other 
 notebook comes through the pipe that the worker listens to.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -14,6 +12,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -27,6 +26,7 @@ PROBE = "import numpy, seq2seq_edu.grading.wire; print('ready')"
 IMAGE = "debian:stable-slim"  # for Docker and podman: an empty house, the programs are those of this machine
 DISK = 256 * 2**20  # bytes of /tmp
 PROCESSES = 100
+CONTAINERS = ("docker", "podman")
 NOBODY = 65534
 ENVIRONMENT = {
     "SEQ2SEQ_EDU_GRADING": "1",
@@ -39,7 +39,7 @@ NO SANDBOX: these notebooks run as you, with your files and your network. Only f
 wrote yourself: one from anybody else can read, change and send away whatever you can."""
 
 
-class SandboxError(Exception):
+class SandboxError(ValueError):
     """There are no walls here: the message says why, and what to install."""
 
 
@@ -57,7 +57,7 @@ class Sandbox:
         python = [str(PYTHON), "-I", "-S", "-c", f"import sys; sys.path += {paths!r}; {program}"]
         if self.name == "bwrap":
             return [*_nobody(self.tool), self.tool, *_bwrap(hides), "--", *python]
-        if self.name in ("docker", "podman"):
+        if self.name in CONTAINERS:
             return [self.tool, *_container(hides), "--entrypoint", python[0], IMAGE, *python[1:]]
         return python
 
@@ -73,34 +73,28 @@ class Sandbox:
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """End all that runs inside."""
-        if self.name in ("docker", "podman"):
+        if self.name in CONTAINERS:
             command = cast("list[str]", process.args)
             label = command[command.index("--name") + 1]
             subprocess.run([self.tool, "rm", "--force", label], capture_output=True)
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # bwrap takes with it all that it started
-        except ProcessLookupError:
-            pass
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None and not stream.closed:
-                stream.close()
+        for stream in filter(None, (process.stdin, process.stdout)):
+            stream.close()
 
 
 def _visible(hides: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield (what, path) in order: "show" a file or folder of this machine, or leave it "empty"."""
-    shown = [*SYSTEM, sys.base_prefix]
+    shown, project = [*SYSTEM, sys.base_prefix], PACKAGE.parent
     yield from (("show", path) for path in shown if Path(path).exists())
-    project = PACKAGE.parent
     if str(project) not in LIBRARIES and any(Path(root) in project.parents for root in shown):
         yield "empty", str(project)  # such as /usr/src/app, which came in with /usr
     yield from (("show", path) for path in (*LIBRARIES, str(PACKAGE)))
-    for place in (PACKAGE.joinpath(*module.split(".")) for module in hides):
-        if place.is_dir():
-            yield "empty", str(place)
-        else:
-            yield "hide", str(place.with_suffix(".py"))
-    for cache in sorted({PACKAGE.joinpath(*module.split(".")).parent / "__pycache__" for module in hides}):
+    places = [PACKAGE.joinpath(*module.split(".")) for module in hides]
+    for place in places:
+        yield ("empty", str(place)) if place.is_dir() else ("hide", str(place.with_suffix(".py")))
+    for cache in sorted({place.parent / "__pycache__" for place in places}):
         if cache.is_dir():
             yield "empty", str(cache)
 
@@ -115,8 +109,7 @@ def _nobody(bwrap: str) -> Iterator[str]:
     # a namespace of processes: it ends with this bwrap, who may not kill in the name of nobody
     yield from (bwrap, "--die-with-parent", "--unshare-pid", "--dir", "/tmp")
     yield from ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
-    for folder in ("/proc", "/dev"):
-        yield from ("--dev-bind", folder, folder)
+    yield from ("--dev-bind", "/proc", "/proc", "--dev-bind", "/dev", "/dev")
     for path in (path for what, path in _visible(()) if what == "show"):
         for parent in [*Path(path).parents][-2::-1]:
             yield from ("--perms", "0755", "--dir", str(parent))
@@ -131,8 +124,7 @@ def _bwrap(hides: tuple[str, ...]) -> Iterator[str]:
     for name, value in ENVIRONMENT.items():
         yield from ("--setenv", name, value)
     yield from ("--proc", "/proc", "--dev", "/dev")
-    for folder in ("/dev/shm", "/tmp"):
-        yield from ("--size", str(DISK), "--tmpfs", folder)
+    yield from ("--size", str(DISK), "--tmpfs", "/dev/shm", "--size", str(DISK), "--tmpfs", "/tmp")
     for what, path in _visible(hides):  # after /tmp, which may hold the libraries
         source = [] if what == "empty" else ["/dev/null" if what == "hide" else path]
         yield from ("--ro-bind" if source else "--tmpfs", *source, path)
@@ -164,7 +156,7 @@ def choose(unsafe: bool = False) -> Sandbox:
     if unsafe:
         return Sandbox("none")
     reasons = []
-    for name in ("bwrap", "docker", "podman"):
+    for name in ("bwrap", *CONTAINERS):
         sandbox = Sandbox(name, shutil.which(name) or "")
         reason = _probe(sandbox) if sandbox.tool else "not installed"
         if not reason:

@@ -1,14 +1,14 @@
 """Waiting for a stranger: an answer comes in time and within memory, or not at all."""
 
-from __future__ import annotations
-
 import os
 import select
+import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from seq2seq_edu.grading.intake import Problem
 
 LOOK = 0.05  # seconds between two looks at the memory
 
@@ -17,73 +17,66 @@ class NoAnswer(Exception):
     """The notebook does not answer: the message says why."""
 
 
-class SubmissionOver(NoAnswer):
-    """Nor will it: the status of the submission is the first argument."""
-
-
 @dataclass
 class Watch:
-    """Waits for the notebook with an eye on its time and its memory; `wire.read` reads from it."""
+    """The way to a notebook's process and back, with an eye on its time and its memory."""
 
-    pid: int
-    end: float  # by this clock: time.monotonic
-    end_of_all: float
+    process: subprocess.Popen[bytes]
+    seconds: float
+    end_of_all: float  # by the clock of `began`
     memory: int  # bytes of all its processes together
-    reason: str  # what is said when the time is over
-    readable: int = -1  # file descriptor
+    began: float = field(default_factory=time.monotonic)
     looked: float = 0.0  # when it last looked at the memory
 
-    def read(self, size: int) -> bytes:
-        """Return some bytes, as soon as there are any."""
-        self.until(readable=self.readable)
-        return os.read(self.readable, min(size, 2**20))
+    def write(self, data: bytes) -> None:
+        """Send the bytes, as soon as there is room."""
+        place = self.process.stdin.fileno()  # type: ignore[union-attr]
+        os.set_blocking(place, False)
+        left = memoryview(data)
+        while left:
+            self._wait([], [place])
+            left = left[os.write(place, left[: 2**16]) :]
 
-    def until(self, readable: int = -1, writable: int = -1) -> None:
+    def read(self, size: int) -> bytes:
+        """Return so many bytes, as soon as they are there; fewer if the process has ended."""
+        place, data = self.process.stdout.fileno(), bytearray()  # type: ignore[union-attr]
+        while len(data) < size:
+            self._wait([place], [])
+            part = os.read(place, min(size - len(data), 2**20))
+            if not part:
+                break
+            data += part
+        return bytes(data)
+
+    def _wait(self, reads: list[int], writes: list[int]) -> None:
         """Wait until there is something to read, or room to write."""
-        reads, writes = ([number] if number >= 0 else [] for number in (readable, writable))
         while True:
             now = time.monotonic()
             if now > self.end_of_all:
-                raise SubmissionOver("timeout", "was not reached: the time of the submission was over")
-            if now > self.end:
-                raise NoAnswer(self.reason)
+                raise Problem("was not reached: the time of the submission was over", "timeout")
+            if now > self.began + self.seconds:
+                raise NoAnswer(f"took over {self.seconds:g} s")
             if now > self.looked + LOOK:
                 self.looked = now
-                if self._too_large():
+                if all(held(self.process.pid, once) > self.memory for once in (False, True)):
                     raise NoAnswer(f"took over {self.memory / 2**30:.1f} GiB of memory")
             if any(select.select(reads, writes, [], LOOK)):
                 return
 
-    def _too_large(self) -> bool:
-        """Tell whether all its processes together hold too much; what they share counts once."""
-        return all(sum(map(held, _tree(self.pid))) > self.memory for held in (_resident, _share))
 
-
-def _tree(pid: int) -> Iterator[int]:
-    """Yield a process and all that come from it (on Linux; psutil would read all there are)."""
-    yield pid
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                yield from _tree(int(child))
-    except OSError:  # it has just ended, or this is no Linux
-        return
-
-
-def _resident(pid: int) -> int:
-    """Return the bytes of memory of a process."""
+def held(pid: int, shared_once: bool) -> int:
+    """Return the bytes of memory of a process and all that come from it; to count sharing right is slow."""
     import psutil  # on Linux it needs what other systems lack
 
+    size = 0
     with suppress(psutil.Error):
-        return int(psutil.Process(pid).memory_info().rss)
-    return 0
-
-
-def _share(pid: int) -> int:
-    """Return the bytes of memory of a process, its part of those it shares; slow, so asked second."""
-    import psutil
-
-    with suppress(psutil.Error):
-        info = psutil.Process(pid).memory_full_info()
-        return int(getattr(info, "pss", info.rss))
-    return _resident(pid)
+        process = psutil.Process(pid)
+        info = process.memory_info()
+        with suppress(psutil.AccessDenied):
+            info = process.memory_full_info() if shared_once else info
+        size = int(getattr(info, "pss", info.rss))
+    with suppress(OSError):  # it has ended, or this is no Linux; psutil would read all processes there are
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                size += held(int(child), shared_once)
+    return size

@@ -4,8 +4,6 @@ Nothing here is trusted: a notebook can change all of it. So it decides nothing,
 nothing but the values that it returns.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import json
@@ -15,7 +13,8 @@ import re
 import site
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from seq2seq_edu.grading import wire
@@ -25,77 +24,55 @@ LIBRARY = {"scaled_dot_product_attention", "MultiheadAttention", "beam_search"}
 
 
 def main() -> None:
-    """Hear the task (the notebook and the limits) and do it; the channel is out of the way of `print`."""
-    hear, speak = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    """Hear the task (the notebook and the limits) and do it, then answer until the judge has heard enough."""
+    hear, tell = _channel()
+    task = wire.read(hear)
+    hides, skip, notebook = task["hides"], task["skip"], types.ModuleType("__main__")
+    _limit({"DATA": task["memory"], "CORE": 0, "FSIZE": 2**28, "NPROC": task["processes"]})
+    for module in hides:
+        sys.modules[f"seq2seq_edu.{module}"] = None  # type: ignore[assignment]  # "import of ... halted"
+    sys.modules["__main__"] = notebook
+    _furnish(vars(notebook))
+    try:
+        cells = enumerate(json.loads(task["notebook"].tobytes())["cells"])
+        sources = {i: "".join(cell["source"]) for i, cell in cells if cell.get("cell_type") == "code"}
+    except Exception as error:
+        return tell({"unreadable": f"{type(error).__name__}: {error}"[:LONGEST]})
+    for index in (index for index in sources if index not in skip):
+        tell({"cell": index})
+        tell({"cell": index, **_run_cell(index, sources[index], vars(notebook), hides)})
+    tell({"ready": True})
+    objects: dict[int, Any] = {}
+    with suppress(EOFError):
+        while True:
+            tell(answer(wire.read(hear, objects), vars(notebook), objects))
+
+
+def _channel() -> tuple[BinaryIO, Callable[[dict[str, Any]], None]]:
+    """Return the way from the judge and to it: neither `print` nor a process split off can use it."""
+    hear, speak, owner = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"), os.getpid()
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
-    task = wire.read(hear)
-    _limit(task["memory"], task["processes"])
-    for module in task["hides"]:
-        sys.modules[f"seq2seq_edu.{module}"] = None  # type: ignore[assignment]  # "import of ... halted"
-    notebook = sys.modules["__main__"] = types.ModuleType("__main__")
-    _furnish(notebook.__dict__)
-    channel = _Channel(speak)
-    try:
-        cells = json.loads(task["notebook"].tobytes())["cells"]
-        sources = [(i, _source(cell)) for i, cell in enumerate(cells) if cell.get("cell_type") == "code"]
-    except Exception as error:
-        return channel.tell({"unreadable": f"{type(error).__name__}: {error}"[:LONGEST]})
-    for index, source in sources:
-        if index not in task["skip"]:
-            channel.tell({"cell": index})
-            channel.tell({"cell": index, **_run_cell(index, source, notebook.__dict__, task["hides"])})
-    channel.tell({"ready": True})
-    _answer_all(hear, channel, notebook.__dict__)
 
-
-class _Channel:
-    """The way to the judge, for this process and none that a notebook splits off."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._owner = stream, os.getpid()
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send one message."""
-        if os.getpid() != self._owner:
+    def tell(message: dict[str, Any]) -> None:
+        if os.getpid() != owner:
             os._exit(0)
-        wire.write(self._stream, message)
+        wire.write(speak, message)
+
+    return hear, tell
 
 
-def _answer_all(hear: BinaryIO, channel: _Channel, namespace: dict[str, Any]) -> None:
-    """Answer until the judge has heard enough."""
-    objects: dict[int, Any] = {}
-    while True:
-        try:
-            request = wire.read(hear, objects)
-        except EOFError:
-            return
-        if request["do"] == "names":  # the constants of the notebook, as it has them
-            constants = {name: namespace.get(name) for name in request["args"]}
-            ask_for_them = {"do": "call", "name": "dict", "args": (constants,)}
-            channel.tell(answer(ask_for_them, {"dict": dict}, {}))
-        else:
-            channel.tell(answer(request, namespace, objects))
-
-
-def _limit(memory: int, processes: int) -> None:
+def _limit(limits: dict[str, int]) -> None:
     """Limit what this process and its children may take; no child can lift it."""
     import resource
 
-    limits = {"DATA": memory, "CORE": 0, "FSIZE": 2**28, "NPROC": processes}
     for name, limit in limits.items():
-        hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1]
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
         if limit >= 0 and not 0 <= hard < limit:
-            try:
-                resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
-            except (ValueError, OSError):  # macOS knows the names, not the thing
-                pass
-
-
-def _source(cell: dict[str, Any]) -> str:
-    """Return the text of a cell."""
-    return cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+            with suppress(ValueError, OSError):  # macOS knows the names, not the thing
+                resource.setrlimit(kind, (limit, limit))
 
 
 def _run_cell(index: int, source: str, namespace: dict[str, Any], hides: tuple[str, ...]) -> dict[str, Any]:
@@ -140,12 +117,8 @@ def _furnish(namespace: dict[str, Any]) -> None:
     shell = _Shell(namespace)
     site.setquit()
     site.sethelper()
-    for name, value in {
-        "input": no_keyboard,
-        "get_ipython": lambda: shell,
-        "display": lambda *objects, **options: None,
-    }.items():
-        setattr(builtins, name, value)
+    places = {"input": no_keyboard, "get_ipython": lambda: shell, "display": lambda *shown, **options: None}
+    vars(builtins).update(places)
 
 
 class _Shell:

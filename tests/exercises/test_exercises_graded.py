@@ -35,7 +35,8 @@ def results(folder: Path, walls: sandbox.Sandbox) -> dict[str, judge.Result]:
     """Grade the notebook of every chapter in a folder, two at a time."""
 
     def grade(slug: str) -> judge.Result:
-        return judge.grade(folder / f"{slug}.ipynb", chapter(slug), walls, seed=SEED, limits=PATIENT)
+        notebook = (folder / f"{slug}.ipynb").read_bytes()
+        return judge.grade(notebook, chapter(slug), walls, seed=SEED, limits=PATIENT)
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(SLUGS, pool.map(grade, SLUGS), strict=True))
@@ -67,18 +68,16 @@ _kept.update(globals())
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_wrong_answers_earn_the_same_on_both_sides(slug: str, walls: sandbox.Sandbox, tmp_path: Path) -> None:
+def test_wrong_answers_earn_the_same_on_both_sides(slug: str, walls: sandbox.Sandbox) -> None:
     """Round k has the k-th wrong answer to every question; one notebook behind the walls goes through all."""
     asked = [[item for item in wrong(slug) if item.question == id] for id in chapter(slug).questions]
     rounds = [[item for item in some if item] for some in itertools.zip_longest(*asked)]
     codes = [[item.code for item in items] for items in rounds]
     notebook = json.loads((SOLUTIONS / f"{slug}.ipynb").read_text(encoding="utf-8"))
     notebook["cells"].append({"cell_type": "code", "source": SWITCH.replace("WRONG", repr(codes))})
-    path = tmp_path / f"{slug}.ipynb"
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    given = {id: chapter(slug).given(id) for id in chapter(slug).questions}
-    session = judge._Session(walls, chapter(slug), given, PATIENT, time.monotonic() + PATIENT.submission)
-    session.open(path)
+    data, given = json.dumps(notebook).encode(), {id: chapter(slug).given(id) for id in chapter(slug).questions}
+    end = time.monotonic() + PATIENT.submission
+    session = judge._Session(data, walls, chapter(slug), given, PATIENT, end)
     try:
         for k, items in enumerate(rounds):
             switched = {"do": "call", "name": "answer_wrongly", "args": (k,), "kwargs": {}}

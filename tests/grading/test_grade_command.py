@@ -68,11 +68,10 @@ graded: list[str] = []  # what the stand-in for the judge has seen
 
 
 def judged(
-    notebook: Path, chapter: Chapter, sandbox: object, *, seed: str, given: dict[str, dict[str, object]]
+    notebook: bytes, chapter: Chapter, sandbox: object, *, seed: str, given: dict[str, dict[str, object]]
 ) -> Result:
     """Stand in for the judge: run trusted code here."""
-    data = notebook.read_bytes()
-    source = "".join(json.loads(data)["cells"][0]["source"])
+    source = "".join(json.loads(notebook)["cells"][0]["source"])
     graded.append(source)
     if source == "os._exit":
         raise RuntimeError("=the judge fell over")
@@ -81,7 +80,8 @@ def judged(
     exec(source, names)
     found = {id: list(run(q, local(names), seed, given[id])) for id, q in chapter.questions.items()}
     seconds = time.monotonic() % 10
-    return Result("graded", found, [], [f"seed {seed}"], hashlib.sha256(data).hexdigest(), seconds, "bwrap")
+    digest = hashlib.sha256(notebook).hexdigest()
+    return Result("graded", found, [], [f"seed {seed}"], digest, seconds, "bwrap")
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +228,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_grade_command as t
 def judged(notebook, *args, **options):
-    if "slow" in notebook.read_text():
+    if b"slow" in notebook:
         os.kill(os.getpid(), 9)
     return t.judged(notebook, *args, **options)
 t.judge.grade = judged

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import numpy as np
 import pytest
 
 from seq2seq_edu.grading import Chapter, expect_close, sandbox
+from seq2seq_edu.grading.batch import Grading, _result
+from seq2seq_edu.grading.intake import Submission
 from seq2seq_edu.grading.judge import Limits, Result, grade
 from seq2seq_edu.grading.questions import Student
 from seq2seq_edu.grading.sandbox import Sandbox, SandboxError, choose
@@ -279,7 +282,6 @@ ATTEMPTS = [
     Attempt("no text", [], 0, "unreadable", "not a notebook", data=b"\x80\x00\xff" * 50),
     Attempt("deep", [], 0, "unreadable", "not a notebook", data=b"[" * 10**6),
     Attempt("cells that are none", [], 0, "unreadable", "not a notebook", data=b'{"cells": [1, null]}'),
-    Attempt("huge", [], 0, "unreadable", "over 80 MB", data=b" " * (80 * 10**6 + 1)),
     Attempt("other encodings of honest text", [], data=b"\xef\xbb\xbf" + HONEST.bytes()),
     Attempt("honest with magics, warnings, errors", [MAGIC, WARN], answers=(TIMED, TOTAL),
             says="ZeroDivision"),
@@ -336,16 +338,19 @@ def batch(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Batch:
         (out / f"{attempt.name.replace('/', '_')}.ipynb").write_bytes(data)
     (out / "link.ipynb").symlink_to(out / "honest.ipynb")
     os.mkfifo(out / "pipe.ipynb")
+    (out / "huge.ipynb").write_bytes(b" " * (80 * 10**6 + 1))
     (out / "folder.ipynb").mkdir()
     for planted in ("numpy", "sitecustomize", "usercustomize", "json", "conftest", "seq2seq_edu"):
         (out / f"{planted}.py").write_text(f"open({str(out / 'planted')!r}, 'w'); raise SystemExit")
     before, order = {**snapshot(out), **snapshot(sandbox.PACKAGE)}, []
-    for number, name in enumerate([*names, "link", "pipe", "folder", "gone"]):
+    for number, name in enumerate([*names, "link", "pipe", "folder", "huge", "gone"]):
         order += [name, *(["honest"] if number % 8 == 0 else [])]
 
     def one(name: str) -> Result:
-        path = out / f"{name.replace('/', '_')}.ipynb"
-        return grade(path, chapter(), box, seed="7", limits=names.get(name, HONEST).limits)
+        path, limits = out / f"{name.replace('/', '_')}.ipynb", names.get(name, HONEST).limits
+        judge = partial(grade, chapter=chapter(), sandbox=box, seed="7", limits=limits)
+        grading = Grading(chapter(), judge, out, box.name, "7", "")
+        return _result(grading, Submission(name, [path]))
 
     with ThreadPoolExecutor(2) as pool:
         done = [*zip(order, pool.map(one, order), strict=True)]
@@ -372,7 +377,7 @@ def probe(box: Sandbox, out: Path) -> dict[str, str]:
         (out / "b").mkdir()
         (out / "b" / "n.ipynb").write_bytes(HONEST.bytes())
         (out / "probe.ipynb").write_bytes(Attempt("probe", [text]).bytes())
-        result = grade(out / "probe.ipynb", asked, box)
+        result = grade((out / "probe.ipynb").read_bytes(), asked, box)
     (out / "probe.ipynb").unlink()
     assert (out / "b" / "n.ipynb").read_bytes() == HONEST.bytes()
     (out / "b" / "n.ipynb").unlink()
@@ -396,9 +401,10 @@ def test_an_attempt_costs_its_author_what_it_breaks(batch: Batch, attempt: Attem
 @pytest.mark.parametrize(
     ("name", "status", "note"),
     [
-        ("link", "unreadable", "a link"),
-        ("pipe", "unreadable", "not a regular file"),
-        ("folder", "unreadable", "Is a directory"),
+        ("link", "unreadable", "link.ipynb is a link: copy the notebook itself"),
+        ("pipe", "unreadable", "pipe.ipynb is no regular file: copy the notebook itself"),
+        ("folder", "missing", "there is no 01_test.ipynb"),
+        ("huge", "unreadable", "huge.ipynb has over 80 MB: hand in the notebook alone, its outputs cleared"),
         ("gone", "missing", "no such file"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq_edu.grading import intake
-from seq2seq_edu.grading.intake import Problem, Submission, opened, printable, read_submissions
+from seq2seq_edu.grading.intake import Problem, Submission, printable, read_notebook, read_submissions
 
 SLUG = "03_attention_weights"
 NOTEBOOK = b'{"cells": []}'
@@ -24,15 +24,14 @@ def found(folder: Path, **more: Path) -> dict[str, Submission]:
 
 def problem(submission: Submission) -> tuple[str, str]:
     """Return status and reason of a submission that cannot be graded."""
-    with pytest.raises(Problem) as caught, opened(submission, SLUG):
-        pass
+    with pytest.raises(Problem) as caught:
+        read_notebook(submission, SLUG)
     return caught.value.status, str(caught.value)
 
 
 def content(submission: Submission) -> bytes:
     """Return the bytes of a submission's notebook."""
-    with opened(submission, SLUG) as notebook:
-        return notebook.read_bytes()
+    return read_notebook(submission, SLUG)
 
 
 def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -175,10 +174,7 @@ def test_no_path_in_a_zip_file_is_written_to(tmp_path: Path, name: str) -> None:
     submission = in_zip(tmp_path, zipped({name.format(SLUG): NOTEBOOK}))
     before = sorted(tmp_path.rglob("*"))
     try:
-        with opened(submission, SLUG) as notebook:
-            assert notebook.name == f"{SLUG}.ipynb" and notebook.parent.name.startswith("seq2seq-edu-")
-            assert stat.S_IMODE(notebook.parent.stat().st_mode) & 0o077 == 0 or os.name != "posix"
-        assert not notebook.parent.exists()
+        assert content(submission) == NOTEBOOK
     except Problem as error:
         assert error.status == "missing"
     assert sorted(tmp_path.rglob("*")) == before
