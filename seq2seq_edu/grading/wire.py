@@ -133,8 +133,8 @@ def _unpack(packed: Any, arrays: BinaryIO, objects: dict[int, Any]) -> Any:
 
 def _unpack_array(kind: str, name: str, *shape: int, arrays: BinaryIO) -> Any:
     """Return the array or tensor that `_pack_array` described."""
-    sizes_fit = len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**48 for n in shape)
-    if kind not in ("array", "tensor") or name not in DTYPES or not sizes_fit:
+    wrong_sizes = len(shape) > 32 or any(type(n) is not int or not 0 <= n < 2**48 for n in shape)
+    if kind not in ("array", "tensor") or name not in DTYPES or wrong_sizes:
         raise ValueError("no kind of data")
     dtype, count = np.dtype(name), math.prod(shape)
     data = _exactly(arrays, count * dtype.itemsize)
