@@ -8,23 +8,17 @@ found if each pair of neighbours in it is: 注意力 is looked up as 注意 and 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from sphinx.search.en import SearchEnglish
 
 HAN = "\u3400-\u9fff"
-PARTS = re.compile(rf"[{HAN}]+|[^\W{HAN}]+")
 
 # The same cut in the browser: a run of Chinese characters becomes its pairs, a single one stays.
 SPLITTER = f"""
-var splitQuery = (query) => {{
-  const words = [];
-  for (const [part] of query.matchAll(/[{HAN}]+|[^\\s{HAN}]+/gu)) {{
-    if (!/[{HAN}]/u.test(part)) words.push(...part.split(/[^\\p{{Letter}}\\p{{Number}}_]+/gu));
-    else if (part.length < 2) words.push(part);
-    else for (let at = 0; at + 1 < part.length; at++) words.push(part.slice(at, at + 2));
-  }}
-  return words.filter((word) => word);
-}};
+var splitQuery = (query) =>
+  (query.match(/[{HAN}]+|(?:(?![{HAN}])[\\p{{Letter}}\\p{{Number}}_])+/gu) ?? []).flatMap((part) =>
+    /[{HAN}]{{2}}/u.test(part) ? [...part.slice(1)].map((next, at) => part[at] + next) : part);
 """
 
 
@@ -38,10 +32,6 @@ class SearchBoth(SearchEnglish):
     def split(self, input: str) -> list[str]:
         """Return the words of a text: Chinese as single characters and as pairs of neighbours."""
         words: list[str] = []
-        for part in PARTS.findall(input):
-            if re.match(rf"[{HAN}]", part):
-                words += part
-                words += [part[at : at + 2] for at in range(len(part) - 1)]
-            else:
-                words.append(part)
+        for part in re.findall(rf"[{HAN}]+|[^\W{HAN}]+", input):
+            words += [*part, *map("".join, pairwise(part))] if re.match(f"[{HAN}]", part) else [part]
         return words

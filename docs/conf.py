@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import posixpath
 import re
 import sys
+from html import escape
+from importlib.resources import files
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+from babel import Locale
 from docutils import nodes
 from sphinx import addnodes
-from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -53,33 +55,22 @@ mathjax3_config = {
 HEADING = re.compile(r"^(## \S+ [\d.]+ · .+) · (★+ \S+) · (\d+ \S+)$", re.MULTILINE)  # of an exercise
 LONG_NAME = re.compile(r"(?<=\w)([._])(?=\w)")  # in a table it may end a line after a dot or a low line
 FILE_NAME = re.compile(r"\[`?([\w./]+)`?\]\(((?:\.\./)*\1)\)")  # as a link; a site has pages, not files
-PLACES = {
-    "README.md": "index",
-    "exercises": "exercises/index",
-    "docs/teaching": "INSTRUCTORS",
-}  # the page of a folder
+# The page of a folder:
+PLACES = {"README.md": "index", "exercises": "exercises/index", "docs/teaching": "INSTRUCTORS"}
 WORDS = json.loads((HERE / "words.json").read_text(encoding="utf-8"))
 
 
 def complete_settings(app: Any, config: Any) -> None:
     """Say where the files lie that a page loads, and which buttons stand above it."""
-    mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
-    if mathjax is None or not mathjax.submodule_search_locations:
-        raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -e '.[book]'")
-    place = Path(mathjax.submodule_search_locations[0]) / "static" / "mathjax" / mathjax_path
-    config.html_static_path = ["static", str(place), str(Path(app.srcdir) / "_static")]
+    mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax" / mathjax_path
+    config.html_static_path = ["static", str(mathjax), str(Path(app.srcdir) / "_static")]
     address = f"https://github.com/{config.book_repository}" if config.book_repository else ""
     colab = {"colab_url": "https://colab.research.google.com", "binderhub_url": "https://mybinder.org"}
     config.html_theme_options = {
         "article_header_end": ["language.html", "article-header-buttons.html"],
         "footer_content_items": ["footer.html"],
         "navbar_persistent": [],  # the buttons of a bar on top would be wired in place of those of the page
-        "logo": {
-            "image_light": "static/icon.svg",
-            "image_dark": "static/icon.svg",
-            "text": project,
-            "alt_text": "",
-        },
+        "logo": {"image_light": html_favicon, "image_dark": html_favicon, "text": project, "alt_text": ""},
         "launch_buttons": {**colab, "notebook_interface": "jupyterlab"} if address else {},
         "pygments_light_style": "a11y-high-contrast-light",
         "pygments_dark_style": "a11y-high-contrast-dark",
@@ -124,9 +115,7 @@ def lead_outside(app: Any, document: nodes.document) -> None:
             continue
         if repository:
             kind = "tree" if found.is_dir() else "blob"
-            address = f"https://github.com/{repository}/{kind}/main/{place}" + (
-                f"#{anchor}" if anchor else ""
-            )
+            address = f"https://github.com/{repository}/{kind}/main/{place}{'#' * bool(anchor)}{anchor}"
             words = [nodes.reference("", "", *words, refuri=address)]
         link.replace_self(words)
 
@@ -134,29 +123,26 @@ def lead_outside(app: Any, document: nodes.document) -> None:
 def complete_page(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Give the templates the words of the language; mark what is wide, and a page that is not translated."""
     words, language = WORDS[app.config.language], app.config.language
-    others = [WORDS[other] | {"folder": other} for other in app.config.book_others.split(",") if other]
+    folders = filter(None, app.config.book_others.split(","))
+    others = [(folder, Locale.parse(folder).get_language_name()) for folder in folders]
     context |= {"words": words, "others": others, "html_lang": language.replace("_", "-")}
     if pagename != "search":  # on a page that is read, no word is marked: it would cut formulas
         scripts = context["script_files"]
         context["script_files"] = [s for s in scripts if "sphinx_highlight" not in str(s.filename)]
-    if "body" not in context:
+    if doctree is None:
         return
-    body = re.sub(
-        r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", "<td></td>", context["body"]
-    )  # a header must have a name
+    for first in [*doctree.findall(nodes.paragraph)][:1]:
+        text = escape(shorten(first.astext(), 200, placeholder=" ..."))
+        context["metatags"] += f'<meta name="description" content="{text}">'
+    body = re.sub(r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", "<td></td>", context["body"])  # a header has a name
     body = re.sub(r'<code class="docutils.*?</code>', lambda code: LONG_NAME.sub(r"\1<wbr>", code[0]), body)
-    body = re.sub(r'<img (?=[^>]*\bwidth="(\d+)")', lambda img: img[0] + wide(int(img[1])), body)
+    body = re.sub(r'<img (?=[^>]*\bwidth="(5[6-9]\d|[6-9]\d\d|\d{4})")', '<img class="wide" ', body)
     root = Path(app.config.book_root)
     translated = (translation(root, pagename, language), root / f"{pagename}.{language}.md")
     if language != "en" and Path(pagename).name != "index" and not any(path.is_file() for path in translated):
-        notice = f'<p class="note" lang="{words["code"]}">{words["untranslated"]}</p>'
+        notice = f'<p class="note" lang="{context["html_lang"]}">{words["untranslated"]}</p>'
         body = f'{notice}<div lang="en">{body}</div>'
     context["body"] = body
-
-
-def wide(pixels: int) -> str:
-    """Mark a figure that would be too small to read if it were squeezed into a phone."""
-    return 'class="wide" ' if pixels > 560 else ""
 
 
 def translation(root: Path, docname: str, language: str) -> Path:

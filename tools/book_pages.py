@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS: dict[str, dict[str, Any]] = json.loads((ROOT / "docs" / "words.json").read_text(encoding="utf-8"))
+WORDS: dict[str, dict[str, str]] = json.loads((ROOT / "docs" / "words.json").read_text(encoding="utf-8"))
 ROW = re.compile(
     r"^\| \[[^\]]+\]\((notebooks/[^)]+)\.ipynb\) \| ([^|]*) \| ([^|]*) \| (\d+) \|$", re.MULTILINE
 )
 EXERCISE = re.compile(r"^## \S+ (\S+) · (.+) · (★+) (\S+) · (\d+)", re.MULTILINE)
+QUESTION = re.compile(r"^\*\*[^*\n]+(?:[:：]\*\*|\*\*[:：])\s*(.+)$", re.MULTILINE)
 
 
 class BookError(Exception):
@@ -25,9 +26,8 @@ def read_notebook(path: Path) -> list[Any]:
         cells: list[Any] = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [{**cell, "source": "".join(cell["source"])} for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
-        raise BookError(
-            f"{path.parent.name}/{path.name}: cannot be read as a notebook ({error!r})"
-        ) from error
+        name = f"{path.parent.name}/{path.name}"
+        raise BookError(f"{name}: cannot be read as a notebook ({error!r})") from error
 
 
 def title_of(path: Path) -> str:
@@ -38,50 +38,38 @@ def title_of(path: Path) -> str:
     return title[1].strip()
 
 
-def question_of(path: Path) -> str:
-    """Return the question in the title cell of a chapter; nothing if it asks none."""
-    form = r"^\*\*[^*\n]+(?:[:：]\*\*|\*\*[:：])\s*(.+)$"
-    question = re.search(form, read_notebook(path)[0]["source"], re.MULTILINE)
-    return question[1].strip() if question else ""
-
-
-def found(pattern: str, text: str, lacks: str) -> re.Match[str]:
+def found(pattern: str, text: str, lacks: str) -> str:
     """Return what README.md holds, or say what it lacks."""
     match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
     if not match:
         raise BookError(f"README.md: {lacks}")
-    return match
+    return match[0]
 
 
 def start_page(root: Path, pages: Path, language: str) -> str:
     """Return docs/landing.md with what its marks ask for: chapters, way to start and picture of README.md."""
     readme, words = (root / "README.md").read_text(encoding="utf-8"), WORDS[language]
-    name = "landing.md" if language == "en" else f"landing.{language}.md"
-    picture = found(r"^!\[[^\]]+\]\([^)\n]+\)$", readme, "shows no picture, and the start page needs one")[0]
-    start = found(r"^## Start\n.*?(?=^## |\Z)", readme, "has no section 'Start', which the start page shows")[
-        0
-    ]
-    rows = {row[1]: (row[2], row[3], int(row[4])) for row in ROW.finditer(readme)}
+    picture = found(r"^!\[[^\]]+\]\([^)\n]+\)$", readme, "shows no picture, and the start page needs one")
+    rows = {row[1]: row for row in ROW.finditer(readme)}
     if not rows:
         raise BookError("README.md: no chapters | [title](notebooks/...) | book | question | minutes |")
     chapters = sorted((pages / "notebooks").glob("*.ipynb"))
     shown = live_alignment(chapters[0])
+    lacks = "has no section 'Start', which the start page shows"
     parts = {
         "alignment": f"```{{raw}} html\n{shown}\n```" if shown else picture,
-        "hours": str(round(sum(minutes for _, _, minutes in rows.values()) / 60)),
-        "chapters": cards(pages, chapters, rows, words),
-        "start": start,
+        "hours": str(round(sum(int(row[4]) for row in rows.values()) / 60)),
+        "chapters": cards(chapters, rows, language),
+        "start": found(r"^## Start\n.*?(?=^## |\Z)", readme, lacks),
     }
-    text = (root / "docs" / name).read_text(encoding="utf-8")
+    teaching = sorted(path.stem for path in (pages / "docs" / "teaching").glob("*.md"))
     trees = {
         "chapters_part": [f"notebooks/{path.stem}" for path in chapters],
         "look_up_part": ["exercises/index", "notation", "references"],
-        "teaching_part": [
-            "INSTRUCTORS",
-            *(f"docs/teaching/{p.stem}" for p in sorted((pages / "docs/teaching").glob("*.md"))),
-        ],
+        "teaching_part": ["INSTRUCTORS", *(f"docs/teaching/{name}" for name in teaching)],
     }
-    text = re.sub(r"<!-- (\w+) -->", lambda mark: parts[mark[1]], text)
+    landing = root / "docs" / ("landing.md" if language == "en" else f"landing.{language}.md")
+    text = re.sub(r"<!-- (\w+) -->", lambda mark: parts[mark[1]], landing.read_text(encoding="utf-8"))
     return "\n".join([text, *(toctree(words[caption], entries) for caption, entries in trees.items())])
 
 
@@ -95,22 +83,18 @@ def live_alignment(path: Path) -> str:
     return ""
 
 
-def cards(
-    pages: Path, chapters: list[Path], rows: dict[str, tuple[str, str, int]], words: dict[str, Any]
-) -> str:
+def cards(chapters: list[Path], rows: dict[str, re.Match[str]], language: str) -> str:
     """Return the chapters as cards: title, question, minutes, heading of the book."""
     lines = [":::::{grid} 1 2 2 3", ":gutter: 3", ":class-container: chapters", ""]
     for path in chapters:
-        book, question, minutes = rows.get(f"notebooks/{path.stem}", ("", "", 0))
-        lines += [
-            f"::::{{grid-item-card}} {title_of(path)}",
-            f":link: notebooks/{path.stem}",
-            ":link-type: doc",
-        ]
-        lines += [(question if words is WORDS["en"] else "") or question_of(path)]
-        lines += (
-            [":::{card-footer}", f"{words['minutes'].format(minutes)} · {book}", ":::"] if minutes else []
-        )
+        row = rows.get(f"notebooks/{path.stem}")
+        own = QUESTION.search(read_notebook(path)[0]["source"])  # a translated chapter's is in its language
+        question = row[3] if row and language == "en" else own[1].strip() if own else ""
+        lines += [f"::::{{grid-item-card}} {title_of(path)}", f":link: notebooks/{path.stem}"]
+        lines += [":link-type: doc", question]
+        if row:
+            minutes = WORDS[language]["minutes"].format(row[4])
+            lines += [":::{card-footer}", f"{minutes} · {row[2]}", ":::"]
         lines += ["::::", ""]
     return "\n".join([*lines, ":::::"])
 

@@ -32,29 +32,6 @@ def start(root: Path, language: str = "en") -> str:
     return text
 
 
-@pytest.mark.parametrize(
-    ("environment", "remote", "repository"),
-    [
-        ({"SEQ2SEQ_EDU_REPOSITORY": "a/b", "GITHUB_REPOSITORY": "x/y"}, "https://github.com/e/f", "a/b"),
-        ({"GITHUB_REPOSITORY": "x/y"}, "https://github.com/e/f", "x/y"),
-        ({}, "https://github.com/e/f.git", "e/f"),
-        ({}, "https://name@github.com/e/f/", "e/f"),
-        ({}, "git@github.com:e/f.js.git", "e/f.js"),
-        ({}, "https://example.org/e/f", ""),
-        ({}, "https://github.com.example.org/e/f", ""),
-        ({}, "", ""),
-    ],
-)  # fmt: skip
-def test_the_address_of_the_repository(environment: dict[str, str], remote: str, repository: str) -> None:
-    assert build_book.repository_of(environment, remote) == repository
-
-
-@pytest.mark.parametrize("asked", ["book", "https://github.com/ada/book", "ada/<book>"])
-def test_an_address_of_another_form_is_named(asked: str) -> None:
-    with pytest.raises(BookError, match="expected owner/name"):
-        build_book.repository_of({"SEQ2SEQ_EDU_REPOSITORY": asked}, "")
-
-
 def test_pages_keep_their_places_and_answers_stay_at_home(small: Path, tmp_path: Path) -> None:
     put(small, "pages/old.md", "# Old")
     build_book.copy_pages(small, small / "pages", "en")
@@ -153,14 +130,18 @@ def test_the_command_says_in_one_line_what_is_wrong(
 ) -> None:
     monkeypatch.setattr(build_book, "ROOT", small)
     monkeypatch.setattr(build_book, "run_sphinx", lambda *asked: None)
-    for name in ("SEQ2SEQ_EDU_REPOSITORY", "GITHUB_REPOSITORY"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     out = ["--out", str(small / "_build")]
     (small / "_build" / "html").mkdir(parents=True)
     assert build_book.main(out) == 0
-    assert capsys.readouterr().out.startswith("no launch links for Colab and Binder: SEQ2SEQ_EDU_REPOSITORY=")
+    assert capsys.readouterr().out.startswith("no launch links for Colab and Binder: --repository owner/name")
     assert build_book.main([*out, "--repository", "ada/book"]) == 0
     assert "launch links" not in capsys.readouterr().out
+    monkeypatch.setenv("GITHUB_REPOSITORY", "ada/book")
+    assert build_book.main(out) == 0 and "launch links" not in capsys.readouterr().out
+    for wrong in ("book", "https://github.com/ada/book", "ada/<book>"):
+        assert build_book.main([*out, "--repository", wrong]) == 1
+        assert f"build_book: --repository is '{wrong}', expected owner/name" in capsys.readouterr().err
     put_notebook(small, "notebooks/03_three.ipynb", cell("No title."))
     assert build_book.main(out) == 1
     error = "build_book: notebooks/03_three.ipynb: has no title; its first line should be '# Title'\n"

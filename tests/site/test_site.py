@@ -239,6 +239,16 @@ def test_every_notebook_can_be_launched_and_downloaded(site: Path, anchors: dict
         assert (site / f"en/_sources/{place}.ipynb").read_bytes() == (ROOT / f"{place}.ipynb").read_bytes()
 
 
+def test_every_page_says_what_it_is_about(site: Path, pages: list[str]) -> None:
+    said = {}
+    for name in set(pages) - {"search"}:
+        text = (site / "en" / f"{name}.html").read_text(encoding="utf-8")
+        found = re.findall(r'<meta name="description" content="([^"]{20,240})">', text)
+        assert len(found) == 1, name
+        said[name] = found[0]
+    assert "question" in said["notebooks/03_attention_weights"] and len({*said.values()}) > 20
+
+
 def test_answers_are_nowhere(site: Path) -> None:
     assert not list(site.rglob("*solution*"))
     for path in [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.js")]:
@@ -326,6 +336,7 @@ def test_it_can_be_read_without_scripts(browser: Any, address: str) -> None:
     with opened(browser, viewport=PHONE, java_script_enabled=False) as watched:
         watched.page.goto(f"{address}/notebooks/00_start_here.html")
         assert watched.page.is_visible("article img >> nth=0") and watched.page.is_visible(".right-next")
+        assert watched.page.is_visible("nav.bd-links a:has-text('09 · Decoding')"), "contents, below the page"
         box = watched.page.locator("html").bounding_box()
         assert box is not None and box["width"] <= PHONE["width"]
 
