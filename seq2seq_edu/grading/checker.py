@@ -7,7 +7,8 @@ from pathlib import Path
 
 from seq2seq_edu.grading.questions import Chapter, Question, load, local, run
 
-BARS = {"passed": "PASS", "failed": "NOT YET", "unanswered": "not answered yet", "": "not tried yet"}
+BARS = {"": "not tried yet", "unanswered": "not answered yet", "failed": "NOT YET"}
+BARS |= {"so far": "PASS so far", "passed": "PASS"}
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions" / "checks"
 GRADING = "SEQ2SEQ_EDU_GRADING"  # set where a notebook is graded: there the judge runs the checks
 NBGRADER = "NBGRADER_EXECUTION"  # set by nbgrader, which takes a cell that raises nothing for right
@@ -20,28 +21,26 @@ class Checker:
         self._states: dict[str, str] = {}  # what the check said last, by exercise
         self._hints: dict[str, int] = {}  # how many were given
 
-    def __call__(self, id: str, full: bool = False) -> None:
+    def __call__(self, id: str, full: bool = True, *, quick: bool = False) -> None:
         """Print whether the answer to an exercise, such as "4.2", is right, or the likely mistake.
 
-        With `full` the grader's checks in the project's `solutions` are run too, for a reader alone.
-        Under nbgrader a wrong answer is an AssertionError.
+        `quick` leaves out the checks that compare with a reference; `full` is what happens anyway.
+        Under nbgrader, which knows the visible checks only, a wrong answer is an AssertionError.
         """
         if os.environ.get(GRADING):
             return
         chapter, question = self._find(id)
-        given, unseen = chapter.given(question.id), chapter.unseen.get(question.id, 0)
-        if full:
-            if not SOLUTIONS.is_dir():
-                raise ValueError("there is no folder `solutions` here: only the visible checks can be run")
-            question, unseen = load(SOLUTIONS / f"{chapter.slug}.py").questions[question.id], 0
-        outcomes = run(question, local(sys._getframe(1).f_globals), given=given)
-        wrong = [outcome for outcome in outcomes if not outcome.passed]
-        if not wrong:
-            state, said = "passed", "PASS" + (f"  ({unseen} more when graded)" if unseen else "")
-        elif wrong[0].kind == "unanswered":
-            state, said = "unanswered", wrong[0].message
+        part = quick or not full or bool(os.environ.get(NBGRADER))
+        names, given = local(sys._getframe(1).f_globals), chapter.given(question.id)
+        outcomes = run(question, names, given=given, hidden=False if part else None)
+        wrong = next((outcome for outcome in outcomes if not outcome.passed), None)
+        if wrong is None:
+            left = sum(check.hidden for check in question.checks) if part else 0
+            state, said = "so far" if left else "passed", _passed(left, chapter.unseen.get(question.id, 0))
+        elif wrong.kind == "unanswered":
+            state, said = "unanswered", wrong.message
         else:
-            state, said = "failed", f"NOT YET: {wrong[0].message}"
+            state, said = "failed", f"NOT YET: {wrong.message}"
         self._states[question.id] = state
         if wrong and os.environ.get(NBGRADER):
             raise AssertionError(f"{question.id}  {said}")
@@ -81,11 +80,20 @@ class Checker:
         raise ValueError(f"there is no exercise {id}: {there}")
 
 
+def _passed(left: int, unseen: int) -> str:
+    """Return what PASS means: the checks left out by a quick look, and those that only the grader has."""
+    if left:
+        return f"PASS so far  (quick: checks left out: {left})"
+    if unseen:
+        return f"PASS as far as this copy can see  (checks kept for the grading: {unseen})"
+    return "PASS"
+
+
 def _chapters(pattern: str) -> list[Chapter]:
-    """Return the chapters of a class beside the notebook, else the project's without the hidden checks."""
-    for folder, hidden in ((Path.cwd() / "checks", True), (SOLUTIONS, False)):
+    """Return the chapters of a class beside the notebook, else the project's."""
+    for folder in (Path.cwd() / "checks", SOLUTIONS):
         if folder.is_dir():
-            return [_load(path, hidden) for path in sorted(folder.glob(pattern))]
+            return [_load(path) for path in sorted(folder.glob(pattern))]
     raise ValueError("there is no folder `checks` beside this notebook: copy it from where the notebook came")
 
 

@@ -303,10 +303,12 @@ def test_check_hint_and_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     exec("check('3.1')", run_cells(EXERCISES / "03_attention_weights.ipynb") | {"check": check})
     assert capsys.readouterr().out == "3.1  not answered yet\n"
     hidden = sum(item.hidden for item in chapter("03_attention_weights").questions["3.1"].checks)
-    exec("check('3.1')", solved("03_attention_weights") | {"check": check})
-    assert capsys.readouterr().out == f"3.1  PASS  ({hidden} more when graded)\n"
-    exec("check('3.1', full=True)", solved("03_attention_weights") | {"check": check})
-    assert capsys.readouterr().out == "3.1  PASS\n"
+    for quick in ("quick=True", "full=False"):
+        exec(f"check('3.1', {quick})", solved("03_attention_weights") | {"check": check})
+        assert capsys.readouterr().out == f"3.1  PASS so far  (quick: checks left out: {hidden})\n"
+    for whole in ("", ", full=True", ", True"):
+        exec(f"check('3.1'{whole})", solved("03_attention_weights") | {"check": check})
+        assert capsys.readouterr().out == "3.1  PASS\n"
     for _ in range(9):
         check.hint("3.1")
     lines = capsys.readouterr().out.splitlines()
@@ -317,6 +319,32 @@ def test_check_hint_and_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     out = capsys.readouterr().out
     assert out.startswith("03_attention_weights: 1 of ") and re.search(r"3\.1 .* PASS ", out)
     assert "04_" not in out
+
+
+def test_alone_a_check_sees_what_the_grader_sees(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fooled = "def softmax(scores): return (scores == scores.max(-1, keepdims=True)) + 0.0"
+    monkeypatch.chdir(EXERCISES)
+    names: dict[str, Any] = {"check": Checker()}
+    exec(fooled, names)
+    exec("check('3.1')", names)
+    assert capsys.readouterr().out.startswith("3.1  NOT YET: ")
+
+
+def test_in_a_class_pass_says_how_far_it_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handout.write(SOLUTIONS, tmp_path, "spring 2027")
+    monkeypatch.chdir(tmp_path)
+    check = Checker()
+    for how in ("", ", full=True", ", quick=True"):
+        exec(f"check('3.1'{how})", solved("03_attention_weights") | {"check": check})
+        hidden = sum(item.hidden for item in chapter("03_attention_weights").questions["3.1"].checks)
+        kept = f"checks kept for the grading: {hidden}"
+        assert capsys.readouterr().out == f"3.1  PASS as far as this copy can see  ({kept})\n"
+    check.progress()
+    assert "03_attention_weights: 1 of " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("id", "complaint"), [("3.99", "this chapter has 3.1"), ("77.1", "no such chapter")])
