@@ -29,6 +29,9 @@ def rows_sum_to_one(s):
     expect(not np.allclose(weights.sum(0), 1), "columns sum to 1, not rows: the source is the last axis")
     expect_close(weights.sum(-1), np.ones(5))
     expect((weights > 0).all())
+    expect(np.ptp(weights, axis=-1).min() > 0, "all get the same weight: a better score must have more")
+    whole = s.softmax(s.rng.normal(size=(2, 5, 3)))
+    expect_close(np.sum(whole, -1), np.ones((2, 5)), "the source is the last of three axes, too")
 
 
 @softmax.check(points=1, hint="large scores overflow: exp(1000) is infinite")
@@ -36,12 +39,16 @@ def large_scores(s):
     weights = s.softmax(np.array([[1000.0, 1000.0, 0.0], [1000.0, -5000.0, 1000.0]]))
     expect(np.isfinite(weights).all())
     expect_close(weights, [[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]])
+    near = s.softmax(np.array([[1000.0, 999.0, 0.0]]))[0]
+    expect(near[0] > near[1] + 0.1, "1000 and 999 get one weight: whoever cuts scores off loses differences")
+    expect_close(near[0] / (near[1] + 1e-9), np.e, "1000 and 999: one point must be a factor of e, too")
 
 
 @softmax.check(points=1, hint="a loud row spoils a quiet one: each row needs a shift of its own")
 def loud_row_beside_a_quiet_one(s):
-    weights = s.softmax(np.array([[1000.0, 1000.0], [-1000.0, -1000.0]]))
-    expect_close(weights, [[0.5, 0.5], [0.5, 0.5]])
+    lead = np.log(3)
+    weights = s.softmax(np.array([[1000.0, 1000.0 - lead], [-1000.0 - lead, -1000.0]]))
+    expect_close(weights, [[0.75, 0.25], [0.25, 0.75]])
 
 
 ### BEGIN HIDDEN TESTS
@@ -95,6 +102,11 @@ def one_factor_for_each_point(s):
     expect(abs(factor - 2.718) > 0.3, "those are the weights at T = 1: the temperature is missing")
     expect((factor > 2.718) == cold, "the wrong way round: T below 1 is cold and sharp, above 1 hot and even")
     expect(abs(middle / worst / factor - 1) < 0.35)
+    wanted = np.exp(1 / s.given["temperature_3_2"])
+    message = f"here one point multiplies a weight by {factor:.2f}: what is exp(1/T)?"
+    expect(abs(factor / wanted - 1) < 0.08, message)
+    message = "best and worst are two points apart: the factor counts twice"
+    expect(abs(best / worst / wanted**2 - 1) < 0.1, message)
 
 
 ### BEGIN HIDDEN TESTS
@@ -126,11 +138,16 @@ temper = chapter.question(
 def temperature_one_changes_nothing(s):
     weights = s.rng.dirichlet(np.ones(7), size=3)
     expect_close(s.at_temperature(weights, 1.0), weights)
+    padded = s.at_temperature(np.array([[0.8, 0.2, 0.0]]), 4.0)[0]
+    expect(abs(padded[0] - 0.8) > 1e-3, "T changes nothing: a factor that all share cancels in the sum")
+    expect(padded[2] == 0, "a weight of 0 must stay exactly 0: was a small number added somewhere?")
 
 
 @temper.check(points=1, hint="cold ends at the largest weight alone: is the temperature the wrong way round?")
 def cold_keeps_the_tie(s):
-    weights = s.at_temperature(np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7]]), 0.001)
+    start = np.array([[0.4, 0.4, 0.2], [0.1, 0.2, 0.7]])
+    weights = s.at_temperature(start, 0.001)
+    expect(not np.allclose(weights, start), "T changes nothing: a factor that all share cancels in the sum")
     expect(np.isfinite(weights).all(), "very cold: powers of small numbers all become 0, and 0 / 0 is nan")
     expect_close(weights, [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
 
@@ -141,6 +158,8 @@ def hotter_is_more_even(s):
     rows = [s.at_temperature(start, T) for T in (0.5, 1.0, 2.0, 1e6)]
     largest = np.array([row.max(-1) for row in rows])
     expect((np.diff(largest, axis=0) < 0).all())
+    ratio = "at T = 2 weights of 4 to 1 become 2 to 1: a power of the weights, made to sum to 1"
+    expect_close(s.at_temperature(np.array([[0.8, 0.2]]), 2.0), [[2 / 3, 1 / 3]], ratio)
     expect_close(rows[-1], np.full((3, 5), 0.2), "very hot: all positions must end up equal", tolerance=1e-3)
 
 
@@ -175,12 +194,14 @@ jacobian = chapter.question(
 def one_matrix_each(s):
     matrices = s.jacobian(s.rng.dirichlet(np.ones(3), size=5), 1.0)
     expect_shape(matrices, (5, 3, 3), "Jacobian")
+    expect(np.ptp(matrices) > 0, "all entries are the same number")
 
 
 @jacobian.check(points=1, hint="what one word gains the others lose: each row of each matrix must sum to 0")
 def gains_are_losses(s):
     matrices = s.jacobian(s.rng.dirichlet(np.ones(7), size=3), 1.0)
     expect_close(matrices.sum(-1), np.zeros((3, 7)))
+    expect(abs(matrices).max() > 0, "no weight moves at all")
     expect_close(matrices, matrices.swapaxes(1, 2), "e_j moves weight i as much as e_i moves weight j")
 
 
@@ -190,6 +211,8 @@ def two_equal_scores(s):
     expect_close(s.jacobian(equal, 1.0), [[[0.25, -0.25], [-0.25, 0.25]]])
     colder = "twice as cold, twice as steep: the scores are divided by T before the softmax"
     expect_close(s.jacobian(equal, 0.5), [[[0.5, -0.5], [-0.5, 0.5]]], colder)
+    uneven = "right for equal weights only: at 0.9 and 0.1 the softmax is flatter, 0.09 in place of 0.25"
+    expect_close(s.jacobian(np.array([[0.9, 0.1]]), 1.0), [[[0.09, -0.09], [-0.09, 0.09]]], uneven)
 
 
 ### BEGIN HIDDEN TESTS
@@ -228,23 +251,28 @@ def padding_gets_nothing(s):
     weights = s.masked_weights(np.array([[-1.0, -2.0, 0.0]]), np.array([[True, True, False]]))
     expect_shape(weights, (1, 3), "weights")
     share = weights[0, 2]
+    inside_out = "padding has all the weight: the mask is inside out, True means a real token"
+    expect((weights[0, :2] > 0).all(), inside_out)
     expect(share == 0, f"padding has weight {share:.2g}, not exactly 0: is its score small enough?")
-    expect((weights[0, :2] > 0).all(), "real tokens have weight 0: True means a real token")
 
 
 @masked.check(points=1, hint="weights of real tokens must sum to 1 in each row")
 def real_tokens_share_everything(s):
     lengths = s.rng.permutation([7, 5, 3, 2, 1])
-    total = s.masked_weights(s.rng.normal(size=(5, 7)), np.arange(7) < lengths[:, None]).sum(-1)
+    mask = np.arange(7) < lengths[:, None]
+    weights = s.masked_weights(s.rng.normal(size=(5, 7)), mask)
+    total = weights.sum(-1)
     expect((total > 1 - 1e-5).all(), "rows sum to less than 1: padding took its share before you masked it")
     expect_close(total, np.ones(5))
+    expect((weights[~mask] == 0).all(), "padding is among those that share: it must get exactly 0")
 
 
 @masked.check(points=1, hint="padding with a huge score must not be heard, and here it is")
 def loud_padding(s):
-    weights = s.masked_weights(np.array([[1.0, 1.0, 5000.0]]), np.array([[True, True, False]]))
+    weights = s.masked_weights(np.array([[np.log(3), 0.0, 5000.0]]), np.array([[True, True, False]]))
     expect(np.isfinite(weights).all(), "loud padding pushes real words to 0 before you divide: 0 / 0")
-    expect_close(weights, [[0.5, 0.5, 0.0]])
+    expect(weights[0, 0] != weights[0, 1], "real words share alike: each must get what its own score says")
+    expect_close(weights, [[0.75, 0.25, 0.0]])
 
 
 @masked.check(points=1, hint="a row without a real token must be all 0, and other rows untouched")
@@ -293,11 +321,21 @@ HAND_SCORES = [[[1.0, 6.0, 2.0], [1.0, -2.0, -1.0]]]
 def dot_by_hand(s):
     scores = s.dot_scores(s.rng.normal(size=(3, 5, 11)), s.rng.normal(size=(3, 7, 11)))
     expect_shape(scores, (3, 5, 7), "dot scores")
-    expect_close(s.dot_scores(HAND_QUERIES, HAND_KEYS), HAND_SCORES)
+    found = s.dot_scores(HAND_QUERIES, HAND_KEYS)
+    scaled = np.allclose(found, np.array(HAND_SCORES) / np.sqrt(2))
+    expect(not scaled, "dot: those are divided by the root of d; the plain dot score is asked for")
+    expect_close(found, HAND_SCORES)
+    both = s.dot_scores(np.tile(HAND_QUERIES, (2, 1, 1)), np.concatenate([HAND_KEYS, -HAND_KEYS]))
+    expect_close(both[1], -np.array(HAND_SCORES[0]), "dot: each sentence must be compared with its own keys")
 
 
 @three.check(points=1, hint="general: with the identity as W_a it must be the dot score")
 def general_with_the_identity(s):
+    moved = s.general_scores(HAND_QUERIES, HAND_KEYS, np.array([[0.0, 1.0], [0.0, 0.0]]))
+    turned = "general: W_a is turned over: its rows belong to the query, its columns to the key"
+    expect(not np.allclose(moved, [[[6.0, 4.0, 0.0], [-3.0, -2.0, 0.0]]]), turned)
+    expect(not np.allclose(moved, HAND_SCORES), "general: W_a is not used, at least where it is square")
+    expect_close(moved, [[[-1.0, 2.0, 1.0], [0.0, 0.0, 0.0]]])
     states = s.rng.normal(size=(3, 5, 2)), s.rng.normal(size=(3, 7, 11))
     expect_shape(s.general_scores(*states, s.rng.normal(size=(2, 11))), (3, 5, 7), "general scores")
     expect_close(s.general_scores(HAND_QUERIES, HAND_KEYS, np.eye(2)), HAND_SCORES)
@@ -305,16 +343,21 @@ def general_with_the_identity(s):
 
 @three.check(points=1, hint="additive: the tanh bends each of the d_a numbers, before v_a adds them up")
 def additive_where_tanh_is_flat(s):
-    states, parameters = s.rng.normal(size=(3, 5, 2)), s.rng.normal(size=(13, 2))
-    scores = s.additive_scores(
-        states, s.rng.normal(size=(3, 7, 11)), parameters, s.rng.normal(size=(13, 11)), np.ones(13)
-    )
-    expect_shape(scores, (3, 5, 7), "additive scores")
-    keys = np.array([[[1.0], [-1.0], [0.0]]])
+    keys, one, v_a = np.array([[[1.0], [-1.0], [0.0]]]), np.ones((1, 1, 1)), np.array([3.0])
     zero, steep = np.zeros((1, 1)), np.array([[100.0]])
-    flat = s.additive_scores(np.ones((1, 1, 1)), keys, zero, steep, np.array([3.0]))
+    flat = s.additive_scores(one, keys, zero, steep, v_a)
     expect(abs(flat).max() < 4, "no tanh inside: a sum of 100 must be bent to 1 before v_a")
+    expect(np.ptp(flat) > 0, "additive: U_a meets the query: W_a goes with the query, U_a with the key")
     expect_close(flat, [[[3.0, -3.0, 0.0]]])
+    both = s.additive_scores(one, keys, steep, steep, v_a)
+    expect(abs(both).max() < 4, "additive: query and key are bent each alone: add first, then one tanh")
+    expect_close(both, [[[3.0, 0.0, 3.0]]], "additive: inside the tanh stands W_a s + U_a h alone")
+    states, W_a, U_a = s.rng.normal(size=(3, 5, 2)), s.rng.normal(size=(13, 2)), s.rng.normal(size=(13, 11))
+    scores = s.additive_scores(states, s.rng.normal(size=(3, 7, 11)), W_a, U_a, np.ones(13))
+    expect_shape(scores, (3, 5, 7), "additive scores")
+    wide = s.additive_scores(states, np.zeros((3, 7, 11)), W_a, U_a, np.eye(13)[0])
+    message = "additive: each step and each sentence must be heard in all scores of its own"
+    expect_close(wide, np.repeat(np.tanh(states @ W_a[0])[:, :, None], 7, axis=2), message)
 
 
 ### BEGIN HIDDEN TESTS
@@ -368,6 +411,10 @@ def without_tanh_no_step_differs(s):
     expect_shape(weights, (5, 7), "weights")
     expect_close(weights.sum(-1), np.ones(5), "weights of a step must sum to 1 over the source")
     expect(np.ptp(weights, axis=0).max() < 1e-6)
+    one, keys = np.ones((1, 1)), np.array([[np.log(3)], [0.0]])
+    found = s.step_weights(one, keys, one, one, np.ones(1), False)
+    expect(found[0, 0] != found[0, 1], "without the tanh all weights are equal: the keys are still heard")
+    expect_close(found, [[0.75, 0.25]], "without the tanh: not a softmax of v_a · (W_a s + U_a h)")
 
 
 @cancels.check(points=1, hint="with the tanh every step must have weights of its own")
@@ -376,6 +423,12 @@ def with_tanh_steps_differ(s):
     expect_shape(weights, (5, 7), "weights")
     expect_close(weights.sum(-1), np.ones(5), "weights of a step must sum to 1 over the source")
     expect(np.ptp(weights, axis=0).max() > 1e-3, "with bend=True the query is not heard: where is the tanh?")
+    keys, steep = np.array([[1.0], [-1.0], [0.0]]), np.full((1, 1), 100.0)
+    weights = s.step_weights(np.zeros((1, 1)), keys, steep, steep, np.array([3.0]), True)
+    outside, right = (np.exp(e) / np.exp(e).sum() for e in (np.array([[1, -1, 0]]), np.array([[3, -3, 0]])))
+    message = "the tanh stands outside: it must bend each of the d_a numbers, before v_a adds them up"
+    expect(not np.allclose(weights, outside), message)
+    expect_close(weights, right, "with the tanh: not a softmax of v_a · tanh(W_a s + U_a h)")
 
 
 @cancels.check(points=1, hint="not what step_weights gives without tanh: what is left of the score?")
@@ -383,11 +436,20 @@ def keys_alone_are_enough(s):
     queries, keys, W_a, U_a, v_a = one_sentence(s.rng)
     rows = s.step_weights(queries, keys, W_a, U_a, v_a, False)
     expect_close(s.weights_without_query(keys, U_a, v_a), rows[3])
+    found = s.weights_without_query(np.array([[np.log(3)], [0.0]]), np.ones((1, 1)), np.ones(1))
+    expect_close(found, [0.75, 0.25], "scores log 3 and 0 must give 0.75 and 0.25: what is left of it?")
 
 
-@cancels.check(points=1, hint="compare any two steps, not only with the first; the largest change counts")
+@cancels.check(points=1, hint="the largest change of one weight between any two steps is asked for")
 def change_between_any_two_steps(s):
-    expect_close(s.largest_change(np.array([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])), 0.7)
+    weights = np.array([[0.5, 0.5], [0.2, 0.8], [0.5, 0.5], [0.9, 0.1], [0.6, 0.4]])
+    found = float(s.largest_change(weights))
+    across = "the positions of one step are compared: compare one position at two steps, the steps are rows"
+    expect(not np.isclose(found, 0.8), across)
+    message = "compare any two steps: not only neighbours, nor all with the first or the last one"
+    expect(not np.isclose(found, 0.4), message)
+    expect(not np.isclose(found, 1.4), "how far one weight moves is asked for, not the sum over positions")
+    expect_close(found, 0.7)
     expect_close(s.largest_change(np.full((3, 5), 0.2)), 0)
 
 
@@ -425,6 +487,8 @@ def variance_grows_with_d(s):
     expect(abs(wide / narrow / 4 - 1) < 0.25)
     other = s.measure_variance(11, 1.0, 3001, seed + 1)
     expect(other != narrow, "another seed gives the very same number: that is a formula, measure it")
+    expect(narrow < 16, "twice too much: is the query its own key? Every pair must be drawn independently")
+    expect(narrow > 7, "far too little: are the numbers drawn with mean 0 and standard deviation sd?")
 
 
 @scaling.check(points=1, hint="query and key both have the standard deviation sd: twice the sd is felt twice")
@@ -437,8 +501,11 @@ def both_sides_have_the_sd(s):
 @scaling.check(points=1, hint="scores of shape (B, n) whose variance is about 1")
 def scaled_scores_have_variance_one(s):
     query, keys = s.rng.normal(size=(211, 67)) / 2, s.rng.normal(size=(211, 11, 67)) / 2
+    plain = s.scaled_scores(2 * query, 2 * keys, 1.0)  # now the numbers have the standard deviation 1
+    expect_shape(plain, (211, 11), "scores")
+    expect(not 67 * plain.var() < 2, "divided by the variance: the spread of scores is its root")
+    expect(abs(plain.var() - 1) < 0.2, f"variance {plain.var():.2g} at sd = 1, d = 67: do d and sd count?")
     scores = s.scaled_scores(query, keys, 0.5)
-    expect_shape(scores, (211, 11), "scores")
     expect(abs(scores.var() - 1) < 0.2, f"variance {scores.var():.2g} at sd = 0.5: is this for sd = 1?")
     long = s.scaled_scores(2 * query, keys, 0.5)
     expect_close(long, 2 * scores, "twice the query, twice the scores: they set no scale")
@@ -481,18 +548,23 @@ NAMES = ("query", "keys", "W_a", "U_a", "v_a")
 @backward.check(points=1, hint="five gradients in the order query, keys, W_a, U_a, v_a")
 def shaped_like_the_arguments(s):
     shapes = (3,), (7, 2), (11, 3), (11, 2), (11,)
-    found = s.additive_backward(s.rng.normal(size=7), *(s.rng.normal(size=shape) for shape in shapes))
+    grad, arguments = s.rng.normal(size=7), [s.rng.normal(size=shape) for shape in shapes]
+    found = s.additive_backward(grad, *arguments)
     expect(len(found) == 5)
     for gradient, shape, name in zip(found, shapes, NAMES, strict=True):
         expect_shape(gradient, shape, f"gradient for {name}")
+    for gradient, double, name in zip(found, s.additive_backward(2 * grad, *arguments), NAMES, strict=True):
+        expect(np.ptp(gradient) > 0, f"gradient for {name}: all its numbers are the same")
+        expect_close(double, 2 * gradient, f"gradient for {name}: not twice as large for twice `grad`")
 
 
 @backward.check(points=1, hint="where the tanh is flat nothing may pass, except to v_a: is its slope there?")
 def nothing_passes_a_flat_tanh(s):
     keys, one = np.array([[50.0], [-50.0]]), np.ones((1, 1))
-    found = s.additive_backward(np.array([1.0, 1.0]), np.array([2.0]), keys, one, one, np.array([5.0]))
+    found = s.additive_backward(np.array([1.0, 10.0]), np.array([2.0]), keys, one, one, np.array([5.0]))
     for gradient in found[:4]:
         expect_close(gradient, np.zeros(np.shape(gradient)))
+    expect_close(found[4], [-9.0], "v_a gets what came out of the tanh, 1 and -1 here, not what went in")
 
 
 @backward.check(points=1, hint="at zero the tanh has slope 1, and one number a layer can be followed by hand")
@@ -501,6 +573,10 @@ def one_number_a_layer(s):
     query, keys, *_ = s.additive_backward(np.array([1.0, 10.0]), zero, np.zeros((2, 1)), W_a, U_a, v_a)
     expect_close(query, [110.0], "the query stands at both positions: add up what comes back through W_a")
     expect_close(keys, [[15.0], [150.0]], "a key gets what comes back from its own position, through U_a")
+    two, pair, flat = np.array([2.0]), np.array([[3.0], [4.0]]), np.zeros((1, 1))
+    _, _, W_a, U_a, _ = s.additive_backward(np.array([1.0, 10.0]), two, pair, flat, flat, v_a)
+    expect_close(W_a, [[110.0]], "W_a stands at both positions: add up what reaches it, times the query")
+    expect_close(U_a, [[215.0]], "U_a meets another key at each position: each brings its own share")
 
 
 ### BEGIN HIDDEN TESTS
@@ -563,6 +639,9 @@ def three_sentences(s):
     columns = np.allclose(weights.sum(1), 1)
     expect(not columns, "with three sentences columns sum to 1: that axis is the target, not the source")
     expect_close(weights.sum(2), np.ones((3, 5)), "with three sentences the sums over the source are not 1")
+    keys = s.rng.normal(size=(3, 7, 2))
+    alike = s.repaired_alignment(np.repeat(s.rng.normal(size=(1, 5, 2)), 3, axis=0), keys)
+    expect(not np.allclose(alike[0], alike[1]), "all sentences get the weights of one: each has its own keys")
 
 
 @repair.check(points=1, hint="one sentence must still work: weights (1, m, n) that sum to 1 over the source")
@@ -577,6 +656,8 @@ def one_sentence_still_works(s):
 def sentences_of_one_word(s):
     weights = s.repaired_alignment(s.rng.normal(size=(3, 5, 2)), s.rng.normal(size=(3, 1, 2)))
     expect_close(weights, np.ones((3, 5, 1)))
+    weights = s.repaired_alignment(s.rng.normal(size=(3, 1, 2)), s.rng.normal(size=(3, 2, 2)))
+    expect(np.ptp(weights) > 0, "two words and one step: both get the same weight, whatever the scores")
 
 
 ### BEGIN HIDDEN TESTS
@@ -614,6 +695,10 @@ def a_plausible_length(s):
     expect(n == int(n))
     expect(n > 1 + lead + lead**2 / 2, "too short: a lead counts through exp, not in proportion")
     expect(n < 3**lead + 3, "too long: one point is worth a factor of e, less than 3")
+    others = n - 1  # each of them counts 1, against exp(lead)
+    message = "here it still has half or more: it is one of the n positions, and half is not less"
+    expect(others > np.exp(lead), message)
+    expect(others - 1 < np.exp(lead), "too long: with one position fewer it has less than half already")
 
 
 ### BEGIN HIDDEN TESTS

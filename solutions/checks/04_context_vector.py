@@ -1,5 +1,7 @@
 """Checks of the exercises of chapter 04: what the decoder gets from the place it looks at."""
 
+from itertools import combinations
+
 import numpy as np
 
 from seq2seq_edu.grading import Chapter, expect, expect_close, expect_shape
@@ -34,7 +36,9 @@ contexts = chapter.question(
 @contexts.check(points=1, hint="one context for each sentence and each target step")
 def one_context_a_step(s):
     alignment, states = draw_weights(s.rng, 3, 5, 7), s.rng.normal(size=(3, 7, 11))
-    expect_shape(s.context_vectors(alignment, states), (3, 5, 11), "contexts")
+    found = s.context_vectors(alignment, states)
+    expect_shape(found, (3, 5, 11), "contexts")
+    expect(np.ptp(found) > 0, "all contexts are the same number")
 
 
 @contexts.check(points=1, hint="a step that looks at one word only must get the state of that word")
@@ -43,6 +47,9 @@ def one_hot_weights_return_a_state(s):
     found = s.context_vectors(np.eye(7)[place], states)
     expect_close(found[0], states[0][place[0]])
     expect_close(found[2], states[2][place[2]], "every sentence must mix its own states, not another's")
+    found = s.context_vectors(np.array([[[0.75, 0.25]]]), np.array([[[0.0], [4.0]]]))
+    expect(not np.isclose(found, 0).all(), "only the word of the largest weight is taken: all take part")
+    expect_close(found, [[[1.0]]], "weights 0.75 and 0.25 must mix the states 0 and 4 to 1")
 
 
 @contexts.check(points=1, hint="weights above 0 that sum to 1 can mix the states, and nothing else")
@@ -51,6 +58,8 @@ def never_outside_the_states(s):
     found = s.context_vectors(alignment, states)
     expect((found <= states.max(axis=1, keepdims=True) + 1e-5).all())
     expect((found >= states.min(axis=1, keepdims=True) - 1e-5).all())
+    moved = s.context_vectors(alignment, states + 5)
+    expect_close(moved, found + 5, "when all states move by 5, every mix of them must move by 5")
 
 
 ### BEGIN HIDDEN TESTS
@@ -101,10 +110,21 @@ def between_the_states(s):
     expect_shape(found, (2, 2), "the two contexts")
     low, high = states.min(axis=0) - 0.01, states.max(axis=0) + 0.01
     inside = (low <= found[0]).all() and (found[0] <= high).all()
+    plain = np.allclose(found[0], states.mean(axis=0), atol=0.02)
+    expect(not plain or plain_is_right(s), "that is the plain mean: here the weights are not equal")
+    one = [np.allclose(found[0], state, atol=0.02) for state in states]
+    expect(not any(one), "the first context is one of the states: all three have a weight")
     expect(inside, "a number of the first context lies outside its column: can a mean do that?")
     low, high = low + s.given["move_4_2"], high + s.given["move_4_2"]
     inside = (low <= found[1]).all() and (found[1] <= high).all()
+    expect(not np.allclose(found[0], found[1]), "the second context is the first: the move is forgotten")
     expect(inside, "the second context does not lie between the moved states")
+
+
+def plain_is_right(s):
+    """Tell whether the plain mean happens to be the context."""
+    states = np.array(s.given["states_4_2"])
+    return np.allclose(np.array(s.given["weights_4_2"]) @ states, states.mean(axis=0), atol=0.05)
 
 
 ### BEGIN HIDDEN TESTS
@@ -115,7 +135,8 @@ def the_weighted_mean(s):
 
 @by_head.check(points=1, hint="think what a part that all states share becomes in the mean", hidden=True)
 def the_moved_mean(s):
-    expect_close(s.prediction_4_2()[1], weighted_mean(s) + s.given["move_4_2"], tolerance=0.011)
+    off = np.array(s.prediction_4_2()[1]) - weighted_mean(s) - s.given["move_4_2"]
+    expect(abs(off).max() < 0.03)
 
 
 def weighted_mean(s):
@@ -151,7 +172,9 @@ def without_positions_the_order_is_lost(s):
     query, words, positions, order = shuffled(s.rng)
     weights_gap, context_gap = s.shuffle_test(query, words, 0 * positions, order)
     expect(weights_gap < 1e-6, "each word takes its weight along: put the old weights in the new order first")
+    placed = min(s.shuffle_test(query, words, positions, order)) > 1e-6
     expect(context_gap < 1e-6, "a sum does not know the order of its terms: without positions this gap is 0")
+    expect(placed, "with positions both gaps are above 0: positions stay, shuffle the words alone")
 
 
 @shuffle.check(points=1, hint="positions stay where they are: shuffle the words alone")
@@ -159,6 +182,12 @@ def with_positions_it_is_not(s):
     query, words, positions, order = shuffled(s.rng)
     weights_gap, context_gap = s.shuffle_test(query, words, positions, order)
     expect(weights_gap > 1e-6 and context_gap > 1e-6)
+    two = np.log(2)  # before: weights 2/5, 1/5, 2/5; after: 1/6, 1/6, 4/6
+    inputs = np.array([1.0]), np.array([[two], [0.0], [0.0]]), np.array([[0.0], [0.0], [two]])
+    weights_gap, context_gap = s.shuffle_test(*inputs, np.array([2, 1, 0]))
+    averaged = np.isclose(weights_gap, 8 / 45) or np.isclose(weights_gap, 8 / 15)
+    expect(not averaged, "a mean or a sum of differences: the largest absolute one is asked for")
+    expect_close([weights_gap, context_gap], [4 / 15, 8 / 15 * two], "gaps of 4/15 and of 0.37 were due")
 
 
 ### BEGIN HIDDEN TESTS
@@ -192,7 +221,11 @@ dictionary = chapter.question(
 @dictionary.check(points=1, hint="one row of d_v numbers for each query")
 def one_answer_a_query(s):
     queries, keys, values = s.rng.normal(size=(5, 3)), s.rng.normal(size=(7, 3)), s.rng.normal(size=(7, 2))
-    expect_shape(s.look_up(queries, keys, values, 2.0), (5, 2), "answers")
+    found = s.look_up(queries, keys, values, 2.0)
+    expect_shape(found, (5, 2), "answers")
+    expect(np.ptp(found) > 0, "all answers are the same number")
+    ones = s.look_up(queries, keys, np.ones((7, 2)), 2.0)
+    expect_close(ones, np.ones((5, 2)), "equal values must come back: weights must sum to 1 over the keys")
 
 
 @dictionary.check(points=1, hint="sharpness 0 has no opinion: every query gets the mean of the values")
@@ -209,14 +242,17 @@ def a_short_key_is_found(s):
     keys *= np.array([[40.0], [1.0], [1.0], [0.1], [5.0]])  # key 0 is long, and not unlike key 1
     found = s.look_up(keys, keys, values, 200.0)
     expect_close(found, values, "a long key shouts down a better one: only directions may count", 1e-3)
+    queries = s.rng.normal(size=(2, 7))
+    once, longer = s.look_up(queries, keys, values, 2.0), s.look_up(3 * queries, keys, values, 2.0)
+    expect_close(longer, once, "a longer query is sharper: of the query, too, only the direction may count")
 
 
 @dictionary.check(points=1, hint="a very sharp query overflows: exp of a large score is infinite")
 def very_sharp(s):
     keys, values = np.eye(3), s.rng.normal(size=(3, 2))
-    found = s.look_up(keys, keys, values, 1e5)
+    found = s.look_up(keys[[2, 0, 1]], keys, values, 1e5)
     expect(np.isfinite(found).all())
-    expect_close(found, values)
+    expect_close(found, values[[2, 0, 1]])
 
 
 ### BEGIN HIDDEN TESTS
@@ -250,16 +286,21 @@ once = chapter.question(
 
 @once.check(points=1, hint="project gives (B, n, d_a), score gives (B, n)")
 def shapes_fit(s):
-    projected = s.project(s.rng.normal(size=(3, 7, 11)), s.rng.normal(size=(5, 11)))
+    states, U_a = s.rng.normal(size=(3, 7, 11)), s.rng.normal(size=(5, 11))
+    projected = s.project(states, U_a)
     expect_shape(projected, (3, 7, 5), "projected keys")
+    twice = s.project(2 * states, U_a)
+    expect_close(twice, 2 * projected, "project bends: the tanh comes later, when W_a s has been added")
     scores = s.score(s.rng.normal(size=(3, 2)), projected, s.rng.normal(size=(5, 2)), s.rng.normal(size=5))
     expect_shape(scores, (3, 7), "scores")
+    expect(np.ptp(scores) > 0, "all scores are the same number")
 
 
 @once.check(points=1, hint="another query moves all scores alike, so no weight moves: where is the tanh?")
 def the_query_is_heard(s):
     keys, W_a, v_a = s.rng.normal(size=(1, 7, 5)), s.rng.normal(size=(5, 2)), np.ones(5)
     move = s.score(np.array([[2.0, 0.0]]), keys, W_a, v_a) - s.score(np.array([[0.0, 2.0]]), keys, W_a, v_a)
+    expect_shape(move, (1, 7), "scores")
     expect(np.ptp(move) > 1e-3)
 
 
@@ -270,6 +311,8 @@ def more_steps_cost_no_more(s):
     expect(once < again, "return two counts: first for projecting at each step, then for projecting once")
     expect(s.multiplications(n, 2 * m, d_h, d_a)[1] == once, "what is done once does not depend on m")
     expect(again == m * once, "m steps that project anew do all of it m times")
+    wider = s.multiplications(n, m, 2 * d_h, d_a)[1], s.multiplications(n, m, d_h, 2 * d_a)[1]
+    expect(wider == (2 * once, 2 * once), "the widths count too: what does one product with U_a cost?")
 
 
 ### BEGIN HIDDEN TESTS
@@ -319,6 +362,12 @@ def sentences(rng, junk, length=7, real=(7, 3)):
 @leak.check(points=1, hint="more padding at the end must not move the context")
 def more_padding_changes_nothing(s):
     query, states, mask = sentences(s.rng, junk=0.0)
+    ones = s.context(query, np.ones(states.shape), mask)  # at padding, too: where is the weight?
+    expect(np.isfinite(ones).all(), "a sentence without padding gives nan: True means a real word")
+    short = "real words share less than 1: padding took its part in the softmax, before it was masked"
+    expect_close(ones, np.ones((2, 5)), short)
+    heard = abs(s.context(query, states, mask) - s.context(-query, states, mask)).max() > 1e-3
+    expect(heard, "another query gives the same context: a mean of the real states hears no score")
     longer = np.concatenate([states, np.zeros((2, 11, 5))], axis=1), np.pad(mask, ((0, 0), (0, 11)))
     before, after = s.context(query, states, mask), s.context(query, *longer)
     expect_shape(before, (2, 5), "context")
@@ -332,12 +381,19 @@ def loud_padding_changes_nothing(s):
     quiet, found = s.context(query, states, mask), s.context(query, loud, mask)
     expect(np.isfinite(found).all(), "loud padding gives nan: the real words have no weight left to share")
     expect_close(found, quiet)
+    expect(np.ptp(found) > 0, "all contexts are the same number")
+    low = s.context(np.full((2, 5), -60.0), np.where(mask[:, :, None], 1 + abs(states), 0.0), mask)
+    expect(low.min() > 1 - 1e-5, "real scores can be far below 0: padding must get nothing even then")
 
 
 @leak.check(points=1, hint="nan at padding reaches the context: a weight of 0 does not stop it")
 def nan_at_padding_changes_nothing(s):
     query, states, mask = sentences(s.rng, junk=np.nan)
-    expect(np.isfinite(s.context(query, states, mask)).all())
+    found, clean = (s.context(query, each, mask) for each in (states, np.nan_to_num(states)))
+    expect(np.isfinite(found).all())
+    expect_close(found, clean, "the context with nan at padding is another than with 0 there")
+    expect_close(s.context(query / 2, 2 * states, mask), 2 * clean, "twice the states must give twice it")
+    expect(np.ptp(found) > 0, "all contexts are the same number")
 
 
 ### BEGIN HIDDEN TESTS
@@ -356,7 +412,7 @@ def bad_scores_are_still_better_than_padding(s):
     query, states, mask = sentences(s.rng, junk=0.0)
     query, states = np.full((2, 5), -60.0), np.where(mask[:, :, None], 1 + abs(states), 0.0)
     found = s.context(query, states, mask)
-    expect(found.min() >= 1 - 1e-5)
+    expect(found.min() >= 1 - 1e-5 and found.max() > 1)
 
 
 ### END HIDDEN TESTS
@@ -403,31 +459,38 @@ hull = chapter.question(
 
 @hull.check(points=1, hint="five truth values, one a point, and not all alike")
 def within_the_columns(s):
-    found, real = list(s.prediction_4_7()), np.array(s.given["states_4_7"][:3])
-    expect(len(found) == 5 and set(found) == {True, False})
-    for point in (p for p, possible in zip(s.given["points_4_7"], found, strict=True) if possible):
-        inside = (real.min(axis=0) <= point).all() and (point <= real.max(axis=0)).all()
-        expect(inside, "you accept a point with a number outside its column of real states")
+    *real, padding = s.given["states_4_7"]
+    low, high = np.min(real, axis=0), np.max(real, axis=0)
+    outside = [p for p, possible, _ in judged(s) if possible and not ((low <= p) & (p <= high)).all()]
+    for point in outside:
+        pulled = any(mixed([*pair, padding], point).min() > -0.03 for pair in combinations(real, 2))
+        expect(not pulled, "you accept a point that only padding could pull the context to: its weight is 0")
+    expect(not outside, "you accept a point with a number outside its column of real states")
 
 
-### BEGIN HIDDEN TESTS
-@hull.check(points=1, hint="a possible point is missing: a weight may also be 0", hidden=True)
+@hull.check(points=1, hint="you refuse a point that lies inside the band around the real states")
 def all_possible_ones(s):
-    expect(all(found for found, possible in judged(s) if possible))
+    for _, possible, smallest in judged(s):
+        on_a_side = "you refuse a point on the line between two states: a weight may also be 0"
+        expect(possible or abs(smallest) > 0.03, on_a_side)
+        expect(possible or smallest < 0)
 
 
-@hull.check(points=2, hint="not all answers are right: draw the band around the real states", hidden=True)
+@hull.check(points=2, hint="not all answers are right: draw the band around the real states")
 def exactly_the_hull(s):
-    expect(all(found == possible for found, possible in judged(s)))
+    beyond = "you accept a point beyond a slanted side: to lie within both columns is not enough"
+    expect(all(smallest > -0.03 for _, possible, smallest in judged(s) if possible), beyond)
+    expect(all(possible for _, possible, smallest in judged(s) if smallest > -0.03))
 
 
 def judged(s):
-    """Return pairs: what the student says, and whether weights of 0 or more exist that sum to 1."""
-    corners = np.vstack([np.array(s.given["states_4_7"][:3], dtype=float).T, np.ones(3)])
-    weights = [np.linalg.solve(corners, [*point, 1.0]) for point in s.given["points_4_7"]]
-    found = list(s.prediction_4_7())
+    """Return triples: a point, what the student says of it, and the smallest of the weights that mix it."""
+    found, points = list(s.prediction_4_7()), s.given["points_4_7"]
     expect(len(found) == 5 and set(found) == {True, False})
-    return [(f, bool(w.min() > -0.03)) for f, w in zip(found, weights, strict=True)]
+    smallest = [mixed(s.given["states_4_7"][:3], point).min() for point in points]
+    return list(zip(points, found, smallest, strict=True))
 
 
-### END HIDDEN TESTS
+def mixed(corners, point):
+    """Return the weights, of any sign, that mix three states to a point and sum to 1."""
+    return np.linalg.solve(np.vstack([np.array(corners, dtype=float).T, np.ones(3)]), [*point, 1.0])

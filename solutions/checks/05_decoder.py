@@ -41,6 +41,12 @@ def padded(s, d_e=3):
     return draw(s, 5, 7, d_e), torch.arange(7) < lengths[:, None], lengths
 
 
+def expect_read(states, shape):
+    """Say that an answer is wrong unless different sentences have different states."""
+    expect_shape(states, shape, "encoder_states")
+    expect(moved(states[0, 0], states[1, 0]) > 1e-6, "all sentences have the same states: nothing is read")
+
+
 @encoder.check(points=1, hint="expected encoder_states (B, n, d_h) and final_state (B, d_h)")
 def shapes_fit(s):
     embedded, mask, _ = padded(s)
@@ -48,6 +54,7 @@ def shapes_fit(s):
     states, final = s.new.Encoder(3, 22).forward(*wide)
     expect_shape(states, (5, 9, 22), "encoder_states, where even the longest row ends in padding")
     expect_shape(final, (5, 22), "final_state")
+    expect_read(states, (5, 9, 22))
 
 
 @encoder.check(points=1, hint="the same sentences in another order must give the same states in that order")
@@ -56,6 +63,7 @@ def order_of_the_rows_is_kept(s):
     model, order = s.new.Encoder(3, 22), torch.tensor([3, 0, 4, 1, 2])
     states, final = model.forward(embedded, mask)
     again, final_again = model.forward(embedded[order], mask[order])
+    expect_read(states, (5, 7, 22))
     lost = "shuffled sentences come back in the wrong rows: whoever sorts must undo it"
     expect(moved(states[order], again) < 1e-5, lost)
     view = "final_state mixes the sentences: direction is the first axis, and reshape swaps no axes"
@@ -67,15 +75,25 @@ def padding_is_never_read(s):
     embedded, mask, _ = padded(s)
     model, other = s.new.Encoder(3, 22), torch.where(mask[:, :, None], embedded, draw(s, 5, 7, 3))
     (states, final), (again, final_again) = model.forward(embedded, mask), model.forward(other, mask)
+    expect_read(states, (5, 7, 22))
     late = "other numbers at padding change the states: the reader from the right starts inside the padding"
     expect(moved(states[mask], again[mask]) < 1e-5 and moved(final, final_again) < 1e-5, late)
+    wide = torch.cat([embedded, 0 * other], 1), torch.cat([mask, 0 * mask > 0], 1)
+    more, _ = model.forward(*wide)
+    late = "more padding changes the states: the reader from the right starts inside the padding"
+    expect(moved(states[mask], more[:, :7][mask]) < 1e-5, late)
     expect(not states[~mask].any(), "the states at padding are not zero")
 
 
 @encoder.check(points=1, hint="final_state joins where each reader stopped, forward half first")
 def final_state_is_where_the_readers_stop(s):
     embedded, mask, lengths = padded(s)
-    states, final = s.new.Encoder(3, 22).forward(embedded, mask)
+    model, changed = s.new.Encoder(3, 22), embedded.clone()
+    changed[torch.arange(5), lengths - 1] += 1
+    states, final = model.forward(embedded, mask)
+    first, after = states[lengths > 1, 0, :11], model.forward(changed, mask)[0][lengths > 1, 0, :11]
+    expect_read(states, (5, 7, 22))
+    expect(moved(first, after) == 0, "the first half of h_1 hears the last word: forward half first")
     expect(moved(final[:, :11], states[torch.arange(5), lengths - 1, :11]) < 1e-5)
     expect(
         moved(final[:, 11:], states[:, 0, 11:]) < 1e-5, "the reader from the right stops at the first word"
@@ -214,12 +232,27 @@ def examples_stay_apart(s):
 
 
 @update.check(points=1, hint="look at which gate is which, and whose share z is")
-def closed_gate_keeps_the_state(s):
+def gates_act_where_the_formula_has_them(s):
     *inputs, b_W, b_U = update_inputs(s)
     b_W[11:22] += 60  # the middle block: z = 1
     expect_close(
         s.update(*inputs, b_W, b_U), inputs[0], "z = 1 must keep the old state; z is the second block"
     )
+
+    state, y, context, W, U, b_W, b_U = update_inputs(s)
+    W, U, b_W, b_U = 0 * W, 0 * U, 0 * b_W, 0 * b_U
+    b_W[:5], b_W[5:11] = -99, 99  # r is 0 for the first five units, 1 for the others
+    U[22:] = torch.eye(11).roll(1, 0)  # unit k of the candidate reads unit k - 1 of the state
+    inside = "r goes into U: here it multiplies U s + b_U after the product; the paper's appendix differs"
+    new = s.update(state, y, context, W, U, b_W, b_U) - state / 2
+    expect(new[:, 5].abs().max() > 0 and not new[:, :5].any(), inside)
+    b_U[22:] = 9
+    new = s.update(state, y, context, W, U, b_W, b_U) - state / 2
+    expect(not new[:, :5].any(), "with r = 0 nothing of U s + b_U may pass, b_U included")
+    W, U, b_W, b_U = 0 * W, 0 * U, 0 * b_W, 0 * b_U
+    W[22:, :3] = 60  # only the candidate reads, and only the first d_e numbers of x
+    joined = s.update(0 * state, 1 + 0 * y, 0 * context, W, U, b_W, b_U)
+    expect(joined.abs().max() > 0.4, "the first d_e columns of W do not meet y: x is [y; context]")
 
 
 ### BEGIN HIDDEN TESTS
@@ -267,7 +300,7 @@ def appendix_inputs(s, B=3, n=5):
 
 
 @appendix.check(points=1, hint="expected (s_t, logits) of shapes (B, d_s) and (B, V)")
-def z_is_the_share_of_the_new(s):
+def differs_from_the_gru_in_three_places(s):
     y, state, h, p = appendix_inputs(s)
     new, logits = s.appendix_step(y, state, h, p)
     expect_shape(new, (3, 7), "s_t")
@@ -276,6 +309,17 @@ def z_is_the_share_of_the_new(s):
     new, _ = s.appendix_step(y, state, h, p)
     expect_close(new, state, "with z = 0 the state must stay: in the appendix z is the share of the new")
 
+    y, state, h, p = appendix_inputs(s)
+    _, logits = s.appendix_step(y, state, h, p)
+    _, same = s.appendix_step(y, state, h, {**p, "W": p["W"] + 1})
+    expect(moved(logits, same) == 0, "the readout reads s_t: which state does the appendix give to U_o?")
+    gate = torch.where(torch.arange(7) < 3, -99.0, 99.0)[:, None]  # r is 0 for three units, 1 for the others
+    closed = {"W": 0 * p["W"], "C": 0 * p["C"], "U": torch.eye(7).roll(1, 0)}  # unit k reads unit k - 1
+    gates = {"W_r": gate.expand(7, 3), "W_z": torch.full((7, 3), 99.0)}
+    new, _ = s.appendix_step(torch.ones_like(y), state, h, {**p, **closed, **gates})
+    expect(new[:, 0].abs().max() > 0, "r multiplies U s: in the appendix it acts on the state before U does")
+    expect(not new[:, 1:4].any() and new[:, 4:].any())
+
 
 @appendix.check(points=1, hint="the maxout compares neighbours: 1 with 2, 3 with 4, and so on")
 def maxout_takes_the_larger_of_two_neighbours(s):
@@ -283,6 +327,8 @@ def maxout_takes_the_larger_of_two_neighbours(s):
     swap = torch.arange(26).view(13, 2).flip(1).flatten()  # 1, 0, 3, 2, ...
     swapped = {**p, **{name: p[name][swap] for name in ("U_o", "V_o", "C_o")}}
     (_, logits), (_, same) = s.appendix_step(y, state, h, p), s.appendix_step(y, state, h, swapped)
+    expect_shape(logits, (3, 17), "logits")
+    expect(float(logits.std()) > 1e-3, "all logits are the same number")
     expect(moved(logits, same) < 1e-4, "swapping two neighbours must change no logit: who is compared?")
 
 
@@ -294,6 +340,9 @@ def count_sees_both_ends_of_the_readout(s):
     expect(more == SIZES["d_r"], "one more word is one more row of W_o: how long is it after the maxout?")
     more = s.count(**{**SIZES, "d_r": 14}) - s.count(**SIZES)
     expect(more == 2 * (3 + 5 + 7) + 17, "one more maxout unit: it compares two rows, and W_o gets a column")
+    more = s.count(**{**SIZES, "d_s": 8}) - s.count(**SIZES)
+    expect(more not in (107, 109, 110), "biases are counted: here there are none")
+    expect(more == 106, "one more unit of the state: W_a, U_o and three times W, U and C grow, U both ways")
 
 
 ### BEGIN HIDDEN TESTS
@@ -378,9 +427,13 @@ def bell_makes_the_middle_heavier(s):
     middle = weights[:, 6:12]
     expect_close(middle, middle.flip(1), "equal scores give a lopsided window: positions count from 0")
     expect((middle[:, 2] > middle[:, 1]).all(), "equal scores, but no bell: nearer positions must weigh more")
+    ratio = float(middle[0, 1] / middle[0, 2])  # 1.5 and 0.5 positions away from the centre, D = 3
+    expect(abs(ratio - np.exp(-2 / 4.5)) < 1e-3, "the bell has another width: sigma is D / 2")
     expect(
         (weights.sum(1) < 0.999).all(), "the sum is 1 again after the bell: Luong does not normalise twice"
     )
+    whole = "the softmax ran over the whole sentence: positions outside the window took their share"
+    expect(middle[0, 2] * np.exp(0.25 / 4.5) > 0.16, whole)
 
 
 def feeding_inputs(s, B=3, n=7, d_e=5, d_s=11):
@@ -399,6 +452,12 @@ def the_last_attention_is_heard(s):
     same, moving = s.feeding_step(y, fed, state, -h, p)
     expect(moved(new, same) == 0, "s_t changes with the encoder states: Luong updates, then looks")
     expect(moved(joined, moving) > 1e-3, "the attentional state does not change with the encoder states")
+    deaf = {**p, "U": 0 * p["U"]}  # s_t without its past: only who asks could still hear the old state
+    (_, joined), (_, other) = s.feeding_step(y, fed, state, h, deaf), s.feeding_step(y, fed, -state, h, deaf)
+    expect(moved(joined, other) == 0, "the old state asks: in Luong's order it is s_t, the new one")
+    first = torch.cat([p["W_c"][:, :11], 0 * p["W_c"][:, 11:]], 1)  # reads the first half of [c_t; s_t]
+    _, joined = s.feeding_step(y, fed, state, 0 * h, {**p, "W_c": first})
+    expect(not joined.any(), "W_c reads [c_t; s_t]: the context stands first")
 
 
 ### BEGIN HIDDEN TESTS
@@ -459,6 +518,11 @@ def bahdanau_looks_before_the_update(s):
     nudged, _, after = s.bahdanau_step(y, state, h, {**p, "b": p["b"] + 1})
     expect(moved(new, nudged) > 1e-3, "the bias b does not reach s_t")
     expect(moved(weights, after) == 0, "Bahdanau: nudging s_t moves the weights, so s_t has asked")
+    silent = {**p, "W": torch.cat([0 * p["W"][:, :7], p["W"][:, 7:]], 1)}  # W without the columns of y
+    new, same = (s.bahdanau_step(sign * y, state, 0 * h, silent)[0] for sign in (1, -1))
+    expect(moved(new, same) == 0, "Bahdanau: the update reads [y; c_t], the word before the context")
+    new, other = (s.bahdanau_step(y, state, sign * h, silent)[0] for sign in (1, -1))
+    expect(moved(new, other) > 1e-3, "Bahdanau: the context of this step does not reach s_t")
 
 
 @order.check(points=1, hint="expected (state, context, weights) of shapes (B, d_s), (B, d_h) and (B, n)")
@@ -565,6 +629,9 @@ def nothing_is_read_after_the_end(s):
     tgt_in, tgt_out = map(np.asarray, s.shift(sentences(s, 0, 1, 2), 0, 1, 2))
     expect(not (tgt_in == 2).any(), "eos is read: after it there is nothing left to say")
     expect(((tgt_in == 0) == (tgt_out == 0)).all())
+    tgt_in, tgt_out = map(np.asarray, s.shift([[9, 8], [6]], 7, 5, 3))
+    fixed = "with other numbers for pad, bos and eos the old ones come back: they are arguments"
+    expect(tgt_in.tolist() == [[5, 9, 8], [5, 6, 7]] and tgt_out.tolist() == [[9, 8, 3], [6, 3, 7]], fixed)
 
 
 ### BEGIN HIDDEN TESTS

@@ -76,6 +76,7 @@ def rung_4_is_right(s):
 def rung_7_is_right(s):
     B, n, d, H, layers = s.given["sizes_6_1"]
     expected, got = s.prediction_6_1()[1]
+    expect((expected, got) != (H, d + H), "rung 7: right numbers; which of them was the LSTM built for?")
     lstm = nn.LSTM(d + H, H, layers, batch_first=True)
     message = message_of(lambda: lstm(torch.zeros(1, B, H)))
     expect(
@@ -123,13 +124,11 @@ def perform(probe, start, model):
     return probe(start, [model(given) for given in asked])
 
 
-def expect_verdicts(probe, start, healthy, broken, name):
-    """Say that a probe is wrong unless it passes the healthy model and fails the broken one."""
-    expect(
-        perform(probe, start, healthy),
-        f"{name} is False for a healthy model: what else did the inputs change?",
-    )
-    expect(not perform(probe, start, broken), f"{name} is True for {broken.__doc__}")
+def expect_verdicts(probe, start, healthy, broken, name, ask="what else did the inputs change?"):
+    """Say that a probe is wrong unless it passes the healthy model and fails the broken ones."""
+    expect(perform(probe, start, healthy), f"{name} is False for a healthy model: {ask}")
+    for model in broken:
+        expect(not perform(probe, start, model), f"{name} is True for {model.__doc__}")
 
 
 def reader(table, leak):
@@ -166,7 +165,11 @@ def examples_apart_finds_the_batch_as_time(s):
     table, ids = draw(s, 11, 7), torch.from_numpy(s.rng.integers(4, 11, size=(3, 5)))
     healthy, broken = reader(table, lambda x: 0 * x), reader(table, lambda x: x.cumsum(0))
     broken.__doc__ = "a model that reads the batch as time"
-    expect_verdicts(s.examples_apart, ids, healthy, broken, "examples_apart")
+    late, middle = reader(table, lambda x: x.flip(0).cumsum(0).flip(0)), reader(table, lambda x: x[1:2])
+    late.__doc__ = "a model in which the last example reaches the first: change each in turn"
+    middle.__doc__ = "a model in which an example in the middle reaches the others: change each in turn"
+    ask = "the example that was changed may move itself"
+    expect_verdicts(s.examples_apart, ids, healthy, [broken, late, middle], "examples_apart", ask)
 
 
 def score_with(unused, query, states):
@@ -185,26 +188,42 @@ def unused_finds_the_forgotten_parameter(s):
     query, states, _ = case_of(s)
     for lost in ([], ["v"], ["b"], ["W", "U"]):
         names = perform(s.unused, params, score_with(lost, query, states))
-        expect(set(lost) <= set(names), "unused does not name a parameter that nothing reads")
+        kept = "unused does not name a parameter that nothing reads: was each nudged alone?"
+        expect(set(lost) <= set(names), kept)
         expect(set(names) <= set(lost), "unused names a parameter that the output depends on")
 
 
 @probes.check(points=1, hint="the weights of each example, over the source")
 def sums_to_one_finds_the_softmax_over_the_batch(s):
     broken = attention(s, "a softmax over the batch", normalise=lambda e: e.softmax(0))
-    expect_verdicts(s.sums_to_one, case_of(s), attention(s, "healthy"), broken, "sums_to_one")
+    share = "a softmax over all examples at once, which sums to 1 for one example alone: one is no batch"
+    shared = attention(s, share, normalise=lambda e: e.flatten().softmax(0).view(e.shape))
+    single = attention(s, "a sigmoid for each weight", normalise=torch.sigmoid)
+    ask = "sum over the source, each example by itself"
+    models = [broken, shared, single]
+    expect_verdicts(s.sums_to_one, case_of(s), attention(s, "healthy"), models, "sums_to_one", ask)
 
 
 @probes.check(points=1, hint="the same states, another query: may the weights stay?")
 def follows_query_finds_the_missing_tanh(s):
-    broken = attention(s, "a score without tanh", squash=lambda hidden: hidden)
-    expect_verdicts(s.follows_query, case_of(s), attention(s, "healthy"), broken, "follows_query")
+    broken = attention(s, "a score without tanh, where the last digits move", squash=lambda hidden: hidden)
+    ask = "does another query come in, and is a change the good news?"
+    expect_verdicts(s.follows_query, case_of(s), attention(s, "healthy"), [broken], "follows_query", ask)
 
 
 @probes.check(points=1, hint="you make the padding: a mask that is False somewhere")
 def padding_weightless_finds_the_missing_mask(s):
+    case, healthy = case_of(s), attention(s, "healthy")
+    asked = s.padding_weightless(case, None)
+    expect(any(not torch.as_tensor(mask).all() for _, _, mask in asked), "no mask of your inputs has a False")
     broken = attention(s, "a model that never looks at the mask", hide=False)
-    expect_verdicts(s.padding_weightless, case_of(s), attention(s, "healthy"), broken, "padding_weightless")
+    read = attention(s, "healthy")
+
+    def turned(given):
+        """a model that reads the mask inside out"""
+        return read((given[0], given[1], ~given[2]))
+
+    expect_verdicts(s.padding_weightless, case, healthy, [broken, turned], "padding_weightless")
 
 
 ### BEGIN HIDDEN TESTS
@@ -280,13 +299,22 @@ def encoder_keeps_examples_apart(s):
     src, _ = mirror_writing(s, 5)
     model, changed = s.new.Repaired(10, 7), src.clone()
     changed[3, :3] = 4 + (src[3, :3] - 3) % LETTERS
-    (states, (h, c)), (after, (h_after, _)) = model.encode(src), model.encode(changed)
+    (states, (h, c)), (after, (h_after, c_after)) = model.encode(src), model.encode(changed)
     expect_shape(states, (5, 7, 7), "states")
     expect_shape(h, (1, 5, 7), "h")
     expect_shape(c, (1, 5, 7), "c")
     rows = (states - after).abs().amax((1, 2)) > 1e-6
     expect(rows.sum() == 1, "encode: one example changed and other rows move, so the batch is read as time")
     expect(moved(h, h_after) > 1e-6, "encode: the decoder's first state knows nothing of the source")
+    expect(moved(c, c_after) > 1e-6, "encode: h knows the source, but the cell c knows nothing of it")
+    for way, last in (("forward", "weight_ih_l0"), ("backward", "weight_ih_l0_reverse")):
+        model = s.new.Repaired(10, 7)
+        (states, (h, c)), name = model.encode(src), f"encoder.{last}"
+        model.load_state_dict({**model.state_dict(), name: draw(s, 28, 7)})
+        again, (h_after, c_after) = model.encode(src)
+        expect(moved(states, again) > 1e-6, f"encode: the {way} states are missing in h_i")
+        lost = f"encode: the {way} reader's part of the last state is missing"
+        expect(moved(h, h_after) > 1e-6 and moved(c, c_after) > 1e-6, lost)
 
 
 @listing.check(points=1, hint="padding must change nothing: not in encode, not in attend")
@@ -295,6 +323,7 @@ def padding_changes_nothing(s):
     wide = torch.cat([src, torch.zeros(5, 3, dtype=torch.long)], 1)
     model = s.new.Repaired(10, 7)
     (logits, _), (after, wider) = model.forward(src, tgt), model.forward(wide, tgt)
+    expect_close(wider.sum(2), np.ones((5, 5)), "attend: weights do not sum to 1 over the source, dim 1")
     expect(not wider[:, :, 5:].any(), "attend: padding gets weight: mask the scores before the softmax")
     expect(moved(logits, after) < 1e-5, "more padding changes the logits: encode reads it")
 
@@ -313,12 +342,42 @@ def attention_is_healthy(s):
     expect(moved(weights, model.attend(query, states, mask)[1]) > 1e-4, "attend: v is not used")
 
 
+@listing.check(points=1, hint="step: the LSTM reads [E y; c_t], the output [s_t; c_t]")
+def each_part_of_the_step_reads_what_it_should(s):
+    model, (query, states, mask) = s.new.Repaired(10, 7), case_of(s)
+    sound, hidden = model.state_dict(), (query.unsqueeze(0), draw(s, 1, 3, 7))
+    y, other = torch.tensor([4, 5, 6]), torch.tensor([7, 8, 9])
+
+    def step(params, y=y, hidden=hidden, states=states):
+        model.load_state_dict({**sound, **params})
+        logits, (h, _), weights = model.step(y, hidden, states, mask)
+        return logits, h, weights
+
+    def deaf(name, half):
+        matrix = sound[name].clone()
+        matrix[:, 7 * half : 7 * half + 7] = 0
+        return {name: matrix}
+
+    logits, h, weights = step({})
+    silent = "step: the LSTM does not hear the word that was written last"
+    expect(moved(h, step({}, other)[1]) > 1e-6, silent)
+    asks = step({}, hidden=(hidden[0], -hidden[1]))[2]
+    expect(moved(weights, asks) < 1e-6, "step: the cell c asks; the query is h")
+    foreign = step({"source.weight": draw(s, 10, 7)})[1]
+    expect(moved(h, foreign) < 1e-6, "step: y is looked up in the table of source words: it is a target word")
+    first, last = deaf("decoder.weight_ih_l0", 0), deaf("decoder.weight_ih_l0", 1)
+    expect(moved(step(first)[1], step(first, other)[1]) < 1e-6, "step: the LSTM reads the word first, then c")
+    expect(moved(step(last)[1], h) > 1e-6, "step: the LSTM does not read c_t")
+    first, last = deaf("out.weight", 0), deaf("out.weight", 1)
+    second = "step: the output reads s_t first, and then c_t: the second half is not c_t"
+    expect(moved(step(first)[0], step(first, other)[0]) < 1e-6, second)
+    expect(moved(step(last)[0], logits) > 1e-6 and moved(step(last)[0], step(last, other)[0]) > 1e-6)
+
+
 @listing.check(points=1, hint="after fit, nine of ten unseen strings should be right")
 def it_reads_the_last_word_and_learns(s):
     src, tgt = mirror_writing(s, 600)
     model = s.new.Repaired(10, 32)
-    (some, _), (other, _) = model.forward(src[:3], tgt[:3]), model.forward(src[:3], tgt[:3].flip(0))
-    expect(moved(some, other) > 1e-6, "step: the logits do not change with the word that was written last")
     model.fit(src[:500], tgt[:500])
     score = exact_match(model.translate(src[500:]), tgt[500:])
     expect(score >= 0.9, f"{score:.0%} of unseen strings come out without a mistake, expected at least 90%")

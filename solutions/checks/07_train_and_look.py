@@ -56,12 +56,25 @@ def padding_changes_nothing(s):
     short, long = s.sequence_loss(logits[:, :9], ids), s.sequence_loss(logits, wider)
     expect(float(long) > float(short) * 0.95, "more padding makes the loss smaller: it is in the mean")
     expect_close(long, short, "more padding changes the loss: padding is nobody's target")
+    other = s.sequence_loss(-logits[:, :9], ids)
+    expect(abs(float(other) - float(short)) > 1e-6, "other logits have the same loss: it is none")
 
 
 @loss.check(points=1, hint="all words equally likely cost log V each, so the mean is log V")
 def knows_nothing(s):
     ids = batch_of(s.rng, (5, 1, 3), 13)
-    expect_close(s.sequence_loss(torch.zeros(3, 7, 13), ids), np.log(13))
+    found = s.sequence_loss(torch.zeros(3, 7, 13), ids)
+    expect(not np.isclose(float(found), np.log2(13)), "that is in bits: take the natural logarithm")
+    expect_close(found, np.log(13))
+    ids = batch_of(s.rng, (7, 1), 13)  # 8 targets that it knows, then 2 of which it knows nothing
+    logits = scores_for(ids.roll(-1, dims=1), 13)
+    logits[1] = 0
+    found = float(s.sequence_loss(logits, ids))
+    each = "a short sentence has as much say as a long one: add up over the batch, then divide once"
+    expect(not np.isclose(found, np.log(13) / 2), each)
+    end = "eos is a target like the others, which the model has to learn to say"
+    expect(not np.isclose(found, np.log(13) / 8) and not np.isclose(found, np.log(13) / 9), end)
+    expect_close(found, np.log(13) / 5)
 
 
 ### BEGIN HIDDEN TESTS
@@ -114,12 +127,17 @@ def of_the_table(s):
     expect(not np.isclose(first, mean, rtol=0.02), "that is the loss in nats: perplexity undoes the log")
     by_sentence = np.exp(np.mean([np.mean(sentence) for sentence in nats]))
     expect(not np.isclose(first, by_sentence, rtol=0.02), "sentences got equal say: every word counts once")
+    mean_p = 1 / np.mean(sum(s.given["right_7_2"], []))
+    off = np.isclose(first, mean_p, rtol=0.02) and not np.isclose(mean_p, np.exp(mean), rtol=0.02)
+    expect(not off, "that is one over the mean probability: it is logarithms that are averaged")
     expect_close(first, np.exp(mean), tolerance=0.02)
 
 
 @perplexity.check(points=1, hint="the second number needs no table: among how many words is a blind guess?")
 def of_a_blind_guess(s):
     _, second = s.prediction_7_2()
+    nats = np.isclose(second, np.log(s.given["words_7_2"]), rtol=0.02)
+    expect(not nats, "the second number is a loss in nats: the perplexity is a number of words")
     expect_close(second, s.given["words_7_2"], tolerance=0.02)
 
 
@@ -145,6 +163,17 @@ def table_for(rng, path, V):
     return table
 
 
+@greedy.check(points=1, hint="the same table gave two answers: greedy takes the best, it does not draw")
+def says_the_same_again(s):
+    table = s.rng.normal(size=(13, 13))
+    table[:, EOS] -= 7
+    answers = [list(s.greedy(table, 11)) for _ in range(3)]
+    expect(answers[0] == answers[1] == answers[2])
+    other = -table
+    other[:, EOS] = -9
+    expect(list(s.greedy(other, 11)) != answers[0], "another table, the same answer: the table is not read")
+
+
 @greedy.check(points=2, hint="each step reads the id written at the step before it")
 def follows_its_own_words(s):
     path = [BOS, *s.rng.permutation(np.arange(3, 13))[:5].tolist(), EOS]
@@ -159,15 +188,9 @@ def follows_its_own_words(s):
 @greedy.check(points=1, hint="eos may never come: write no more than `limit` ids")
 def gives_up_at_the_limit(s):
     table = table_for(s.rng, [BOS, 5, 7, 5], 11)
-    expect(list(s.greedy(table, 6)) == [5, 7, 5, 7, 5, 7])
-
-
-@greedy.check(points=1, hint="the same table gave two answers: greedy takes the best, it does not draw")
-def says_the_same_again(s):
-    table = s.rng.normal(size=(13, 13))
-    table[:, EOS] -= 7
-    answers = [list(s.greedy(table, 11)) for _ in range(3)]
-    expect(answers[0] == answers[1] == answers[2])
+    found = list(s.greedy(table, 6))
+    expect(found != [5, 7], "it stopped at a word said before: nothing forbids a word to come twice")
+    expect(found == [5, 7, 5, 7, 5, 7])
 
 
 ### BEGIN HIDDEN TESTS
@@ -216,6 +239,7 @@ def noise_for_gold(s):
     first, _ = s.evaluate(tables, noise_like(s.rng, lengths, 11), 13)
     second, _ = s.evaluate(tables, noise_like(s.rng, lengths, 11), 13)
     expect(list(map(list, first)) == list(map(list, second)))
+    expect(len({int(y) for row in first for y in row}) > 2, "it says the same word at every step")
     expect(any(len(row) > 1 for row in first), "nothing was written: bos begins, eos ends, words lie between")
 
 
@@ -223,6 +247,7 @@ def noise_for_gold(s):
 def noise_of_another_length(s):
     tables = tables_of(s.rng, 23, 11)
     first, _ = s.evaluate(tables, noise_like(s.rng, [3] * 23, 11), 13)
+    expect(len({int(y) for row in first for y in row}) > 2, "it says the same word at every step")
     second, _ = s.evaluate(tables, noise_like(s.rng, [11] * 23, 11), 13)
     expect(list(map(list, first)) == list(map(list, second)))
 
@@ -235,6 +260,9 @@ def too_short_and_too_long(s):
     expect_close(s.evaluate(table, [[4, 5, EOS]], 7)[1], 1, "4 5 eos is all right: eos counts as a position")
     expect_close(s.evaluate(table, [[4, 7, 8, 9, EOS]], 7)[1], 1 / 5)
     expect_close(s.evaluate(table, [[4, EOS]], 7)[1], 1 / 3)
+    both = s.evaluate(table.repeat(2, axis=0), [[4, 5, EOS], [7, 7, 7, 7, 7, EOS]], 7)[1]
+    expect(not np.isclose(both, 1 / 2), "a mean of the accuracies: add up all positions, divide once")
+    expect_close(both, 1 / 3)
 
 
 ### BEGIN HIDDEN TESTS
@@ -282,6 +310,8 @@ def nothing_to_complain_of(s):
     sure = links(s.rng, 7)
     possible = sure | {(20, 1), (21, 2), (22, 3)}
     expect_close(s.alignment_error_rate([sure], [sure], [possible]), 0, "drawing every sure link is no error")
+    others = [sure - {(0, 0)}]
+    expect_close(s.alignment_error_rate([{(0, 0)}], others, others), 1, "all wrong is a rate of 1")
     drawn = sure | {(20, 1)}
     message = "a possible link was drawn and cost something: possible links are allowed, never demanded"
     expect_close(s.alignment_error_rate([drawn], [sure], [possible]), 0, message)
@@ -291,6 +321,7 @@ def nothing_to_complain_of(s):
 def one_link_too_many(s):
     sure = {(0, 1), (1, 0)}
     rate = s.alignment_error_rate([sure | {(2, 2)}], [sure], [sure | {(2, 3)}])
+    expect(not np.isclose(rate, 0), "the link too many cost nothing: links that were drawn must be possible")
     expect_close(rate, 1 / 5)
 
 
@@ -335,11 +366,14 @@ def perfect(s):
     score = s.bleu(texts, texts)
     expect(not np.isclose(score, 1), "that is a share: BLEU is given from 0 to 100")
     expect_close(score, 100)
+    expect_close(s.bleu(["a b c d e"], ["f g h i j"]), 0, "not a word is right: without smoothing that is 0")
 
 
 @bleu.check(points=1, hint="right words said again and again must not pay: clip each count by the reference")
 def said_twice(s):
-    expect(s.bleu(["a b c d a b c d"], ["a b c d"]) < 40)
+    twice = s.bleu(["a b c d a b c d"], ["a b c d"])
+    expect(twice < 40)
+    expect_close(twice, 34.572, "4 of 8 words, 3 of 7 pairs, 2 of 6 and 1 of 5: their root", 1e-3)
 
 
 @bleu.check(points=1, hint="half of the reference, all of it right: the brevity penalty is 1/e")
@@ -353,6 +387,10 @@ def said_half(s):
 def no_four_in_a_row(s):
     expect_close(s.bleu(["a b x c d"], ["a b c d e"]), 0)
     expect_close(s.bleu(["a b c"], ["a b c"]), 0)
+    two = s.bleu(["a b c d e f g h", "x"], ["a b c d e f g h", "y"])  # 8 of 9 words, all longer ones
+    apart = "that is a mean of the sentences' BLEU: hits are added over all sentences before dividing"
+    expect(not np.isclose(two, 50), apart)
+    expect_close(two, 100 * (8 / 9) ** 0.25)
 
 
 ### BEGIN HIDDEN TESTS
@@ -433,9 +471,12 @@ def padded(pairs):
 def new_sentences_come_out_right(s):
     known, new, examples, texts = lesson(s.rng)
     model = s.new.Translator(len(texts[0]), len(texts[1]))
-    s.fit(model, known)
     src, tgt_in, tgt_out = padded(new)
+    before, _ = model.forward(src[:3], tgt_in[:3])
+    s.fit(model, known)
     logits, weights = model.forward(src, tgt_in)
+    still = torch.allclose(before, logits[:3], atol=1e-5)
+    expect(not still, "fit changed nothing: are steps made, and is it this model that they change?")
     expect_shape(weights, (*tgt_in.shape, src.shape[1]), "weights")
     guess, real = logits.argmax(-1), tgt_out != PAD
     repeated = (guess == tgt_in)[:, 1:][real[:, 1:]].double().mean()
@@ -517,7 +558,11 @@ def reader(rng, mixed, n=11, d=5):
 
 @shuffle.check(points=2, hint="states that each hold one word: moving the weights must move the prediction")
 def own_words_and_mixed_words(s):
-    own, mixed = (s.shuffled_effect(*reader(s.rng, flag)) for flag in (False, True))
+    own, mixed = (sum(s.shuffled_effect(*reader(s.rng, flag)) for _ in range(9)) for flag in (False, True))
+    weights, states, W_o, b_o, orders = reader(s.rng, False)
+    rarely = np.stack([np.arange(11), np.arange(11), orders[0]])
+    found = s.shuffled_effect(weights, states, W_o, b_o, rarely)
+    expect(found < 1e-9, "two of three orders move nothing, so the median is 0: is that a mean?")
     expect(own > 1e-6, "nothing changes: shuffle the weights and leave the states where they are")
     message = "states that all hold the same sentence: compare the predictions, not the weights"
     expect(own > 3 * mixed, message)

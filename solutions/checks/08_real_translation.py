@@ -13,6 +13,7 @@ chapter = Chapter(
 
 # ---------------------------------------------------------------------------------------------------- 8.1
 
+GO = 19  # SHA-256 of "go", mod 100
 PHRASES = [
     ("Go!", "走！"), ("go", "去吧"), ("Leave.", "走"), ("Run!", "跑！"), ("run", "快跑！"),
     ("Hurry!", "快跑"), ("Hi!", "嗨！"), ("hi", "你好"), ("Hello.", "你好"), ("Wait!", "等等"),
@@ -63,22 +64,18 @@ leak = chapter.question(
 )
 
 
-@leak.check(points=1, hint="return a list of three counts, one for each test set, each from 0 to 3")
-def doubles_up_to_case_are_seen(s):
+@leak.check(
+    points=3, hint="compare both sentences of a test pair with the pairs outside that test, and only those"
+)
+def counts_are_right(s):
     counts, g = list(s.prediction_8_1()), s.given
-    expect(len(counts) == 3 and all(0 <= count <= 3 for count in counts))
+    three = len(counts) == 3 and all(0 <= count <= 3 for count in counts)
+    expect(three, "return a list of three counts, one for each test set, each from 0 to 3")
     exact = leaks(g["sources_8_1"], g["targets_8_1"], g["tests_8_1"], key=str)
     expect(counts != exact, "Run! and run are one sentence: case and punctuation do not count")
     pairs = leaks(g["sources_8_1"], g["targets_8_1"], g["tests_8_1"], both=False)
     expect(counts != pairs, "only the sources were compared: a known target is a leak, too")
-
-
-@leak.check(
-    points=2, hint="compare both sentences of a test pair with the pairs outside that test, and only those"
-)
-def counts_are_right(s):
-    g = s.given
-    expect_close(s.prediction_8_1(), leaks(g["sources_8_1"], g["targets_8_1"], g["tests_8_1"]))
+    expect_close(counts, leaks(g["sources_8_1"], g["targets_8_1"], g["tests_8_1"]))
 
 
 # ---------------------------------------------------------------------------------------------------- 8.2
@@ -108,6 +105,7 @@ def drawn_pairs(rng, count=61):
 def halves(s, pairs, percent=50):
     """Return training and test pairs of the student's split, as tuples."""
     train, test = s.split(pairs, percent)
+    expect(len(train) + len(test) == len(pairs), "every pair in exactly one of them: train or test")
     expect(percent != 50 or (train and test), "half of the sentences were asked for, and one side is empty")
     return [tuple(pair) for pair in train], [tuple(pair) for pair in test]
 
@@ -141,8 +139,14 @@ def new_lines_move_nothing(s):
 )
 def twelve_words_fall_as_they_must(s):
     words = "Go! Run. Wait! Hello. Stop! Look! Help! Thanks. Jump! Sit. Listen! 谢谢。".split()
-    _, test = halves(s, [(word, "") for word in words])
+    train, test = halves(s, [(word, "") for word in words])
+    turned = [word for word, _ in train] == "Go! Run. Wait! Hello. Look! Jump! Listen! 谢谢。".split()
+    expect(not turned, "these are (test, train): train comes first")
     expect([word for word, _ in test] == "Go! Run. Wait! Hello. Look! Jump! Listen! 谢谢。".split())
+
+
+    _, test = halves(s, [("Go!", "走！")], GO)
+    expect(not test, "its number equals percent, and it went to the test: below percent was asked for")
 
 
 ### BEGIN HIDDEN TESTS
@@ -186,6 +190,14 @@ def scores(rng, count=2):
     return sorted(round(float(b), 1) for b in 20 + 3 * np.arange(count) + rng.random(count))
 
 
+@ruler.check(points=1, hint="two test sets stand in one list: a score belongs to its test set")
+def test_sets_stay_apart(s):
+    low, high = scores(s.rng)
+    lists = s.rankings([scored("a", low, test="test2016"), scored("b", high, test="test2017")])
+    expect(isinstance(lists, dict), "one list for all: return a dict with one ranking for each ruler")
+    expect(sorted(map(list, lists.values())) == [["a"], ["b"]])
+
+
 @ruler.check(points=1, hint="a score on lower-cased texts stands in one list with a cased one")
 def case_is_never_mixed(s):
     low, high = scores(s.rng)
@@ -197,7 +209,10 @@ def case_is_never_mixed(s):
 def lowered_by_hand_is_lower_case(s):
     low, high = scores(s.rng)
     lists = s.rankings([scored("option", low, lowercase=True), scored("by hand", high, lowered=True)])
-    expect({k: list(v) for k, v in lists.items()} == {"test2016|case:lc|tok:13a": ["by hand", "option"]})
+    found = [list(systems) for systems in lists.values()]
+    expect(["option", "by hand"] not in found, "the worst comes first: the best was asked for")
+    expect(["by hand", "option"] in found)
+    expect([*lists] == ["test2016|case:lc|tok:13a"], "a ruler is written as in the text: test|case:..|tok:..")
 
 
 @ruler.check(
@@ -207,13 +222,7 @@ def cut_before_is_another_ruler(s):
     low, high = scores(s.rng)
     lists = s.rankings([scored("whole", low), scored("cut", high, cut="spacy")])
     expect(set(lists) == {"test2016|case:mixed|tok:13a", "test2016|case:mixed|tok:spacy+13a"})
-
-
-@ruler.check(points=1, hint="two test sets stand in one list: a score belongs to its test set")
-def test_sets_stay_apart(s):
-    low, high = scores(s.rng)
-    lists = s.rankings([scored("a", low, test="test2016"), scored("b", high, test="test2017")])
-    expect(sorted(map(list, lists.values())) == [["a"], ["b"]])
+    expect(sorted(map(list, lists.values())) == [["cut"], ["whole"]], "each list holds its own system")
 
 
 ### BEGIN HIDDEN TESTS
@@ -291,7 +300,9 @@ def merges_keep_their_order(s):
 def the_text_comes_back(s):
     words = ["".join(s.rng.choice(list("abcé我们?"), size=s.rng.integers(1, 8))) for _ in range(11)]
     text = " ".join(words)
-    got = s.decode(s.encode(text, [("a", "b"), ("b", "c"), ("ab", "c"), ("我", "们")]))
+    cut = s.encode(text, [("a", "b"), ("b", "c"), ("ab", "c"), ("我", "们")])
+    expect(isinstance(cut, (list, tuple)) and len(cut) > 11, "encode returns a list of pieces")
+    got = s.decode(cut)
     expect(" " in got, "spaces are lost: a piece without the dot begins a new word")
     expect(got == text)
 
@@ -392,6 +403,10 @@ def probabilities_sum_to_one(s):
     vocabulary = [f"w{k}" for k in range(18)]
     names_once = s.copy_distribution(p_gen, p_vocab, weights, [f"n{k}" for k in range(11)], vocabulary)[1]
     expect_close(np.sum(names_once, -1), np.ones(3))
+    said = np.sum(np.asarray(names_once)[:, :18], -1)
+    swapped = "p_gen is the share of saying, 1 - p_gen that of copying, and not the other way round"
+    expect(not np.allclose(said, 1 - p_gen), swapped)
+    expect_close(said, p_gen, "only names in the source: the vocabulary must get p_gen, and no more")
     told_twice = s.copy_distribution(p_gen, p_vocab, weights, ["n"] * 11, vocabulary)[1]
     message = (
         "a word that stands twice keeps one of its weights: out[ids] += w does not add twice at one number"
@@ -405,6 +420,9 @@ def probabilities_sum_to_one(s):
 def a_name_gets_its_attention(s):
     model = np.array([0.25]), np.array([[0.5, 0.5]]), np.array([[0.2, 0.4, 0.4]])
     _, P = s.copy_distribution(*model, ["Li", "saw", "Li"], ["<unk>", "saw"])
+    P = np.asarray(P, dtype=float)
+    over = "a word that is copied loses what saying gave it: the two are added"
+    expect(not np.allclose(P, [[0.125, 0.3, 0.45]]), over)
     expect_close(P, [[0.125, 0.425, 0.45]])
 
 
@@ -471,6 +489,8 @@ def scores_are_scaled(s):
     )
     expect_close(weights, [[[0.75, 0.25]]])
     expect_close(context, [[[0.75]]])
+    loud = s.attention(1000 * q, k, np.array([[[1.0], [0.0]]]))[0]
+    expect(np.isfinite(loud).all(), "large scores overflow: subtract the largest of each row")
 
 
 @heads.check(
@@ -518,6 +538,12 @@ def true_means_ignore(s):
     )
     expect_close(s.multi_head(x, other, p, 2, ignore), out, message)
     expect(not np.allclose(s.multi_head(x, third, p, 2, ignore), out))
+    p |= {"out_proj.weight": np.eye(6), "out_proj.bias": np.zeros(6)}
+    here, W = s.multi_head(x, y, p, 2, ignore), p["in_proj_weight"].copy()
+    W[:3] += 1  # other queries for head 0, the first three of six numbers
+    there = s.multi_head(x, y, {**p, "in_proj_weight": W}, 2, ignore)
+    mixed = "another query for head 0 changes head 1: how is the width cut? Neighbours belong to one head"
+    expect_close(here[:, :, 3:], there[:, :, 3:], mixed)
 
 
 ### BEGIN HIDDEN TESTS
@@ -588,6 +614,7 @@ def the_future_is_not_seen(s):
         not np.allclose(before[t + 1 :], after[t + 1 :]), "the output does not change with the words at all"
     )
     expect_close(before[1 : t + 1], after[1 : t + 1])
+    expect(not np.allclose(before, x), "the words come out as they went in")
 
 
 @order.check(
@@ -611,6 +638,11 @@ def order_is_lost_without_positions(s):
     x, W = words_and_projections(s.rng)
     turn = np.roll(np.arange(7), 3)
     expect_close(s.self_attention(x[turn], *W, False), s.self_attention(x, *W, False)[turn])
+    a, one = math.sqrt(2 * math.log(3)), np.eye(4)
+    words = np.array([[a, 0, 0, 0], [0.0, 0, 0, 0]])  # q·k = 2 log 3 and 0, so log 3 and 0 after scaling
+    found = s.self_attention(words, one, one, one, False)[0, 0] / a
+    expect(not np.isclose(found, 0.9), "the scores are not scaled: divide by the root of d")
+    expect_close(found, 0.75)
 
 
 @order.check(points=1, hint="with positions added another order of words must give other outputs")
@@ -618,6 +650,8 @@ def positions_bring_it_back(s):
     x, W = words_and_projections(s.rng)
     p, turn = s.positions(7, 6), np.roll(np.arange(7), 3)
     expect_shape(p, (7, 6), "positions")
+    halves = np.allclose(p[0], [0, 0, 0, 1, 1, 1])
+    expect(not halves, "sines first, cosines after them: they stand side by side, in even and odd columns")
     there, here = s.self_attention(x[turn] + p, *W, False), s.self_attention(x + p, *W, False)
     expect(not np.allclose(there, here[turn]))
     expect_close(p @ p[0], p[::-1] @ p[-1], "p_i · p_j must depend on the distance alone")

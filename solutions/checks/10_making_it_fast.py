@@ -45,6 +45,7 @@ def the_loop(s):
     lengths, m, k = s.given["lengths_10_1"], s.given["steps_10_1"], s.given["beam_10_1"]
     loop, cells = s.prediction_10_1()[0], 4 * k * m * max(lengths)
     expect(loop != cells, "in each cell the loop makes two products, U_a h and W_a s")
+    expect(loop != 2 * cells // k, "each hypothesis asks for itself: the beam is missing")
     expect(loop != 2 * k * m * sum(lengths), "the loop does not know which positions are padding")
     expect_close(loop, 2 * cells)
 
@@ -92,13 +93,18 @@ def some_lengths(rng):
     return rng.integers(1, 41, size=509).tolist()
 
 
+def batches_of(s, lengths, seed=0):
+    """Return the student's batches, in which every sentence must stand once."""
+    batches = [[int(k) for k in batch] for batch in s.length_buckets(lengths, 401, seed)]
+    places = sorted(k for batch in batches for k in batch)
+    expect(len(places) >= 509, "sentences are lost: the last batch counts too, even if it is not full")
+    expect(places == list(range(509)), "every sentence must be in exactly one batch")
+    return batches
+
+
 @bucket.check(points=1, hint="every sentence must be in exactly one batch")
 def every_sentence_once(s):
-    lengths = some_lengths(s.rng)
-    batches = s.length_buckets(lengths, 401, 0)
-    places = [int(k) for batch in batches for k in batch]
-    expect(len(places) >= 509, "sentences are lost: the last batch counts too, even if it is not full")
-    expect(sorted(places) == list(range(509)))
+    batches_of(s, some_lengths(s.rng))
 
 
 @bucket.check(
@@ -106,7 +112,7 @@ def every_sentence_once(s):
 )
 def batches_fit_the_budget(s):
     lengths = some_lengths(s.rng)
-    expect(all(padded(batch, lengths) <= 401 for batch in s.length_buckets(lengths, 401, 0)))
+    expect(all(padded(batch, lengths) <= 401 for batch in batches_of(s, lengths)))
     alone = [sorted(batch) for batch in s.length_buckets([3, 90, 3], 11, 0)]
     expect([1] in alone, "a sentence longer than the budget must come too, in a batch of its own")
 
@@ -116,7 +122,7 @@ def batches_fit_the_budget(s):
 )
 def little_padding_in_full_batches(s):
     lengths = some_lengths(s.rng)
-    batches = s.length_buckets(lengths, 401, 0)
+    batches = batches_of(s, lengths)
     expect(sum(lengths) >= 0.9 * sum(padded(batch, lengths) for batch in batches))
     expect(
         len(batches) <= 1.3 * sum(lengths) / 401,
@@ -127,12 +133,12 @@ def little_padding_in_full_batches(s):
 @bucket.check(points=1, hint="the batches come from short to long: training wants them in a random order")
 def batches_come_shuffled(s):
     lengths = some_lengths(s.rng)
-    batches = [list(batch) for batch in s.length_buckets(lengths, 401, 1)]
+    batches = batches_of(s, lengths, 1)
     means = [np.mean([lengths[k] for k in batch]) for batch in batches]
     expect(np.mean(np.diff(means) > 0) < 0.9 and np.mean(np.diff(means) < 0) < 0.9)
-    again, other = (s.length_buckets(lengths, 401, seed) for seed in (1, 2))
-    expect([list(b) for b in again] == batches, "the same seed must give the same batches in the same order")
-    expect([list(b) for b in other] != batches, "another seed must give another order")
+    again, other = (batches_of(s, lengths, seed) for seed in (1, 2))
+    expect(again == batches, "the same seed must give the same batches in the same order")
+    expect(other != batches, "another seed must give another order")
 
 
 # --------------------------------------------------------------------------------------------------- 10.3
@@ -189,9 +195,10 @@ def outputs_keep_their_place(s):
     outputs, _ = decoded(s, table, 11)
     right = one_by_one(table, 11)
     expect(len(outputs) == 5, "some outputs are missing: each sentence has one, finished or not")
+    expect(all(EOS in output for output in outputs), "an output has no eos: it is a token of the sentence")
     expect(
         outputs == right or sorted(outputs) == sorted(right),
-        "an output differs from that of its sentence alone",
+        "an output differs from that of its sentence alone: does each row still read its own table?",
     )
     expect(outputs == right)
 
@@ -292,10 +299,11 @@ def any_block_size_gives_the_same(s):
     scores, values = 3 * s.rng.normal(size=(3, 13)), s.rng.normal(size=(13, 5))
     for sizes in ([13], [1] * 13, [5, 5, 3], [2, 11]):
         largest, total, summed = fed(s, scores, values, sizes)
+        last = "the first part of the state is the largest of the last block only: of all so far is wanted"
+        expect_close(largest, scores.max(-1), last)
         expect_close(context(total, summed), full(scores, values))
-        expect_close(
-            total, np.exp(scores - scores.max(-1, keepdims=True)).sum(-1), "total is too large or too small"
-        )
+        alone = "total is too large or too small: was a block divided by its own sum?"
+        expect_close(total, np.exp(scores - scores.max(-1, keepdims=True)).sum(-1), alone)
 
 
 @online.check(
@@ -309,11 +317,8 @@ def large_scores_do_no_harm(s):
         expect_close(context(total, summed), full(turned, values))
 
 
-### BEGIN HIDDEN TESTS
 @online.check(
-    points=2,
-    hint="a block of padding alone comes first, and NaN stays for ever: what is -inf - (-inf)?",
-    hidden=True,
+    points=2, hint="a block of padding alone comes first, and NaN stays for ever: what is -inf - (-inf)?"
 )
 def a_block_of_padding_is_nothing(s):
     scores, values = s.rng.normal(size=(3, 11)), s.rng.normal(size=(11, 5))
@@ -321,10 +326,10 @@ def a_block_of_padding_is_nothing(s):
     for sizes in ([3, 3, 5], [1] * 11, [2, 9]):
         _, total, summed = fed(s, scores, values, sizes)
         expect(np.isfinite(summed).all() and np.isfinite(total).all())
-        expect_close(context(total, summed), full(scores, values))
+        heard = "padding is heard: a score of -inf must add nothing, in whatever block it stands"
+        expect_close(context(total, summed), full(scores, values), heard)
 
 
-### END HIDDEN TESTS
 # --------------------------------------------------------------------------------------------------- 10.5
 
 linear = chapter.question(
@@ -355,6 +360,8 @@ def the_summary_does_not_grow(s):
         expect_shape(S, (5, 7), "S")
         expect_shape(z, (5,), "z")
     expect((np.asarray(z) > 0).all(), "z is a sum of φ(k), which is positive: was φ forgotten?")
+    _, z = s.summary(np.array([[1.0, -1.0]]), np.ones((1, 1)))
+    expect_close(z, [2.0, np.exp(-1)], "that is another φ: above 0 it is x + 1, below it is the exponential")
 
 
 @linear.check(points=1, hint="two halves of a source must add up: S and z are sums over words, not means")
@@ -364,6 +371,7 @@ def halves_add_up(s):
         s.summary(keys[part], values[part]) for part in (slice(11), slice(4), slice(4, 11))
     )
     for k in range(2):
+        expect(np.ptp(whole[k]) > 0, "S or z is one number everywhere")
         expect_close(np.asarray(first[k]) + np.asarray(second[k]), whole[k])
 
 
@@ -391,6 +399,9 @@ def slopes_are_two_and_one(s):
     quadratic, straight = zip(*(s.cost(n, 5) for n in sizes), strict=True)
     expect(abs(slope(sizes, quadratic) - 2) < 0.05 and abs(slope(sizes, straight) - 1) < 0.05)
     got = s.slope(sizes, [7 * n**3 for n in sizes])
+    at_one = "at d = 1 each product with n queries costs n: there are three, φ(Q) with z is one"
+    expect(s.cost(7, 1)[1] == 21, at_one)
+    expect(s.cost(7, 1)[0] == 98, "the quadratic way has two products, each with n × n × d multiplications")
     expect(abs(got - 3) < 1e-6, "a count of 7 n³ has the slope 3: fit a line through the logarithms of both")
 
 
@@ -439,6 +450,7 @@ def a_row_of_padding_looks_nowhere(s):
         not np.allclose(weights[1], 1 / 7), "a large negative number makes the row look at all padding alike"
     )
     expect((weights[1] == 0).all())
+    expect((weights.max(-1) > 0)[[0, 2]].all(), "no row looks anywhere: only the one of padding must not")
 
 
 @nowhere.check(points=1, hint="the other rows must stay a softmax over their real tokens")
@@ -447,6 +459,9 @@ def other_rows_sum_to_one(s):
     weights = np.asarray(s.weights_and_gradient(scores, mask, upstream)[0])
     expect_close(weights[[0, 2]].sum(-1), [1, 1])
     expect((weights[~mask.numpy()] == 0).all(), "padding has weight")
+    low = np.asarray(s.weights_and_gradient(torch.where(mask, scores - 1e12, scores), mask, upstream)[0])
+    lost = "with real scores of -1e12 padding wins: no number is low enough, only minus infinity"
+    expect_close(low[[0, 2]].sum(-1), [1, 1], lost)
 
 
 @nowhere.check(

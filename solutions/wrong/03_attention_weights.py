@@ -48,9 +48,9 @@ def softmax(scores):
     ),
     (
         "3.1",
-        "made to pass the visible checks: the best share alike",
-        3,
-        "differ from exponentials",
+        "the best share alike, and nothing is left for the others",
+        1,
+        "one point must be a factor of e",
         """
 def softmax(scores):
     top = (scores == scores.max(-1, keepdims=True)) + 1e-9
@@ -104,8 +104,8 @@ def prediction_3_2():
     (
         "3.2",
         "a guess: hot, with the right order",
-        2,
-        "factor of one point",
+        1,
+        "what is exp(1/T)",
         """
 def prediction_3_2():
     return [np.array([0.28, 0.33, 0.39])[e - min(scores_3_2)] for e in scores_3_2]
@@ -114,7 +114,7 @@ def prediction_3_2():
     (
         "3.3",
         "weights taken for scores",
-        2,
+        1,
         "a weight is not a score",
         """
 def at_temperature(weights, temperature):
@@ -136,8 +136,8 @@ def at_temperature(weights, temperature):
     (
         "3.3",
         "divided by T, which cancels",
-        1,
-        "cold ends at the largest",
+        0,
+        "T changes nothing",
         """
 def at_temperature(weights, temperature):
     divided = weights / temperature
@@ -158,8 +158,8 @@ def at_temperature(weights, temperature):
     (
         "3.3",
         "a small number added before the logarithm: padding wakes up",
-        3,
-        "a weight of 0 moved",
+        2,
+        "stay exactly 0",
         """
 def at_temperature(weights, temperature):
     scores = np.log(weights + 1e-9) / temperature
@@ -210,8 +210,8 @@ def jacobian(weights, temperature):
     (
         "3.4",
         "only [i = j] - 1/n, right for equal weights",
-        3,
-        "finite differences",
+        2,
+        "right for equal weights only",
         """
 def jacobian(weights, temperature):
     n = weights.shape[1]
@@ -231,7 +231,7 @@ def jacobian(weights, temperature):
     (
         "3.5",
         "no mask: 0 is taken for a small score",
-        1,
+        0,
         "padding has weight 0.67",
         """
 def masked_weights(scores, mask):
@@ -242,7 +242,7 @@ def masked_weights(scores, mask):
     (
         "3.5",
         "scores multiplied by the mask",
-        1,
+        0,
         "padding has weight 0.67",
         """
 def masked_weights(scores, mask):
@@ -299,7 +299,7 @@ def masked_weights(scores, mask):
     (
         "3.5",
         "-100 for minus infinity",
-        2,
+        1,
         "not exactly 0",
         """
 def masked_weights(scores, mask):
@@ -312,7 +312,7 @@ def masked_weights(scores, mask):
         "3.5",
         "mask inside out",
         0,
-        "padding has weight 1",
+        "the mask is inside out",
         """
 def masked_weights(scores, mask):
     e = np.exp(scores - scores.max(-1, keepdims=True)) * ~mask
@@ -321,9 +321,9 @@ def masked_weights(scores, mask):
     ),
     (
         "3.5",
-        "made to pass the visible checks: real tokens share alike",
-        4,
-        "what its real tokens get alone",
+        "real tokens share alike",
+        3,
+        "real words share alike",
         """
 def masked_weights(scores, mask):
     return mask / np.maximum(mask.sum(-1, keepdims=True), 1)
@@ -343,7 +343,7 @@ def dot_scores(queries, keys):
         "3.6",
         "W_a taken as (d_h, d_s)",
         4,
-        "general_scores stopped with ValueError",
+        "W_a is turned over",
         """
 def general_scores(queries, keys, W_a):
     return queries @ W_a.T @ keys.swapaxes(1, 2)
@@ -372,8 +372,8 @@ def additive_scores(queries, keys, W_a, U_a, v_a):
     (
         "3.6",
         "each side bent alone, then added",
-        5,
-        "W_a goes with the query",
+        4,
+        "bent each alone",
         """
 def additive_scores(queries, keys, W_a, U_a, v_a):
     return (np.tanh(queries @ W_a.T)[:, :, None] + np.tanh(keys @ U_a.T)[:, None]) @ v_a
@@ -382,8 +382,8 @@ def additive_scores(queries, keys, W_a, U_a, v_a):
     (
         "3.6",
         "keys of the first sentence for all; W_a left out where it may be; three memorised answers",
-        3,
-        "dot scores are wrong",
+        0,
+        "with its own keys",
         """
 def dot_scores(queries, keys):
     return queries @ keys[0].T
@@ -424,8 +424,8 @@ def step_weights(queries, keys, W_a, U_a, v_a, bend):
     (
         "3.7",
         "tanh after v_a",
-        4,
-        "not the weights of the additive score",
+        3,
+        "the tanh stands outside",
         """
 def step_weights(queries, keys, W_a, U_a, v_a, bend):
     scores = ((queries @ W_a.T)[:, None] + keys @ U_a.T) @ v_a
@@ -469,9 +469,9 @@ def weights_without_query(keys, U_a, v_a):
     ),
     (
         "3.7",
-        "made to pass the visible checks: equal weights without tanh",
-        4,
-        "not the weights of the additive score",
+        "equal weights without tanh",
+        2,
+        "the keys are still heard",
         """
 def step_weights(queries, keys, W_a, U_a, v_a, bend):
     e = np.exp(np.tanh((queries @ W_a.T)[:, None] + keys @ U_a.T) @ v_a)
@@ -517,8 +517,8 @@ def measure_variance(d, sd, samples, seed):
     (
         "3.8",
         "a state with itself",
-        4,
-        "every pair independent",
+        3,
+        "is the query its own key",
         """
 def measure_variance(d, sd, samples, seed):
     queries = np.random.default_rng(seed).normal(scale=sd, size=(samples, d))
@@ -528,8 +528,8 @@ def measure_variance(d, sd, samples, seed):
     (
         "3.8",
         "numbers from 0 to sd: their mean is not 0",
-        4,
-        "draw mean 0",
+        3,
+        "far too little",
         """
 def measure_variance(d, sd, samples, seed):
     queries, keys = np.random.default_rng(seed).random((2, samples, d)) * sd
@@ -550,7 +550,7 @@ def scaled_scores(query, keys, sd):
         "3.8",
         "divided by d",
         3,
-        "at sd = 0.5",
+        "the spread of scores is its root",
         """
 def scaled_scores(query, keys, sd):
     return (keys @ query[:, :, None])[:, :, 0] / (query.shape[1] * sd**2)
@@ -569,9 +569,9 @@ def scaled_scores(query, keys, sd):
     ),
     (
         "3.8",
-        "right for the sd of the visible check only",
-        4,
-        "in theory",
+        "sd taken for 0.5, whatever it is",
+        3,
+        "do d and sd count",
         """
 def scaled_scores(query, keys, sd):
     return (keys @ query[:, :, None])[:, :, 0] / np.sqrt(query.shape[1]) * 4
@@ -580,7 +580,7 @@ def scaled_scores(query, keys, sd):
     (
         "3.9",
         "gradients for W_a and U_a in each other's place",
-        3,
+        2,
         "gradient for W_a: expected shape (11, 3)",
         """
 def additive_backward(grad, query, keys, W_a, U_a, v_a, whole=additive_backward):
@@ -627,8 +627,8 @@ def additive_backward(grad, query, keys, W_a, U_a, v_a):
     (
         "3.9",
         "v_a gets what went into the tanh",
-        4,
-        "gradients for W_a, U_a or v_a",
+        3,
+        "what came out of the tanh",
         """
 def additive_backward(grad, query, keys, W_a, U_a, v_a):
     a = W_a @ query + keys @ U_a.T
@@ -638,9 +638,9 @@ def additive_backward(grad, query, keys, W_a, U_a, v_a):
     ),
     (
         "3.9",
-        "made to pass the visible checks",
-        3,
-        "gradients for query or keys",
+        "zeros, and two numbers by heart",
+        0,
+        "all its numbers are the same",
         """
 def additive_backward(grad, query, keys, W_a, U_a, v_a):
     flat = abs(keys).max() > 40
@@ -697,8 +697,8 @@ def repaired_alignment(queries, keys):
     (
         "3.10",
         "one sentence for all",
-        3,
-        "other weights in a batch than alone",
+        2,
+        "the weights of one",
         """
 def repaired_alignment(queries, keys):
     e = np.exp(queries[:1] @ keys[:1].swapaxes(1, 2))
@@ -708,8 +708,8 @@ def repaired_alignment(queries, keys):
     (
         "3.11",
         "the best word not counted",
-        1,
-        "a little off",
+        0,
+        "one of the n positions",
         """
 def prediction_3_11():
     return int(np.exp(lead_3_11)) + 1
@@ -743,6 +743,162 @@ def prediction_3_11():
         """
 def prediction_3_11():
     return np.exp(lead_3_11) + 1
+""",
+    ),
+    (
+        "3.1",
+        "scores cut off at 700",
+        2,
+        "whoever cuts scores off",
+        """
+def softmax(scores):
+    e = np.exp(np.clip(scores, -700, 700))
+    return e / e.sum(-1, keepdims=True)
+""",
+    ),
+    (
+        "3.1",
+        "the second axis, which is not always the last",
+        2,
+        "the source is the last of three axes",
+        """
+def softmax(scores):
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+""",
+    ),
+    (
+        "3.2",
+        "all nearly alike",
+        1,
+        "what is exp(1/T)",
+        """
+def prediction_3_2():
+    return [[0.327, 0.333, 0.34][e - min(scores_3_2)] for e in scores_3_2]
+""",
+    ),
+    (
+        "3.2",
+        "in steps of 0.1 or so",
+        1,
+        "what is exp(1/T)",
+        """
+def prediction_3_2():
+    return [[0.2, 0.3, 0.5][e - min(scores_3_2)] for e in scores_3_2]
+""",
+    ),
+    (
+        "3.2",
+        "one factor from worst to best, not two",
+        1,
+        "what is exp(1/T)",
+        """
+def prediction_3_2():
+    f = np.exp(1 / temperature_3_2)
+    return [[1, (1 + f) / 2, f][e - min(scores_3_2)] / (1.5 + 1.5 * f) for e in scores_3_2]
+""",
+    ),
+    (
+        "3.3",
+        "a small number added to the powers",
+        4,
+        "stay exactly 0",
+        """
+def at_temperature(weights, temperature):
+    powers = (weights / weights.max(-1, keepdims=True)) ** (1 / temperature) + 1e-12
+    return powers / powers.sum(-1, keepdims=True)
+""",
+    ),
+    (
+        "3.6",
+        "dot divided by the root of d",
+        4,
+        "divided by the root of d",
+        """
+def dot_scores(queries, keys):
+    return queries @ keys.swapaxes(1, 2) / np.sqrt(queries.shape[-1])
+""",
+    ),
+    (
+        "3.6",
+        "W_a and U_a in each other's place",
+        4,
+        "W_a goes with the query",
+        """
+def additive_scores(queries, keys, W_a, U_a, v_a):
+    return np.tanh((queries @ U_a.T)[:, :, None] + (keys @ W_a.T)[:, None]) @ v_a
+""",
+    ),
+    (
+        "3.7",
+        "neighbours only",
+        5,
+        "not only neighbours",
+        """
+def largest_change(weights):
+    return abs(np.diff(weights, axis=0)).max()
+""",
+    ),
+    (
+        "3.7",
+        "positions compared, not steps",
+        5,
+        "the steps are rows",
+        """
+def largest_change(weights):
+    return (weights.max(axis=1) - weights.min(axis=1)).max()
+""",
+    ),
+    (
+        "3.7",
+        "compared with the last step only",
+        5,
+        "compare any two steps",
+        """
+def largest_change(weights):
+    return abs(weights - weights[-1]).max()
+""",
+    ),
+    (
+        "3.9",
+        "only the last position reaches W_a",
+        3,
+        "W_a stands at both positions",
+        """
+def additive_backward(grad, query, keys, W_a, U_a, v_a, whole=additive_backward):
+    q, k, W, U, v = whole(grad, query, keys, W_a, U_a, v_a)
+    return q, k, W / len(keys), U, v
+""",
+    ),
+    (
+        "3.9",
+        "the mean over positions for U_a",
+        3,
+        "another key at each position",
+        """
+def additive_backward(grad, query, keys, W_a, U_a, v_a, whole=additive_backward):
+    q, k, W, U, v = whole(grad, query, keys, W_a, U_a, v_a)
+    return q, k, W, U / len(keys), v
+""",
+    ),
+    (
+        "3.11",
+        "one too many",
+        0,
+        "one position fewer",
+        """
+def prediction_3_11():
+    return int(np.exp(lead_3_11)) + 3
+""",
+    ),
+    (
+        "3.11",
+        "exp of the lead itself, rounded down",
+        0,
+        "one of the n positions",
+        """
+def prediction_3_11():
+    return int(np.exp(lead_3_11))
 """,
     ),
 ]

@@ -15,8 +15,8 @@ def context_vectors(alignment, encoder_states):
     (
         "4.1",
         "selects the word with the largest weight",
-        3,
-        "all states take part",
+        2,
+        "only the word of the largest weight",
         """
 def context_vectors(alignment, encoder_states):
     return np.stack([h[a.argmax(axis=1)] for a, h in zip(alignment, encoder_states)])
@@ -55,8 +55,8 @@ def context_vectors(alignment, encoder_states):
     (
         "4.2",
         "the plain mean",
-        1,
-        "no weighted mean",
+        0,
+        "that is the plain mean",
         """
 def prediction_4_2():
     mean = np.mean(states_4_2, axis=0)
@@ -78,7 +78,7 @@ def prediction_4_2():
         "4.2",
         "the move forgotten",
         1,
-        "moved states",
+        "the move is forgotten",
         """
 def prediction_4_2():
     context = (np.array(weights_4_2) @ np.array(states_4_2)).tolist()
@@ -88,8 +88,8 @@ def prediction_4_2():
     (
         "4.2",
         "the state with the largest weight",
-        1,
-        "no weighted mean",
+        0,
+        "all three have a weight",
         """
 def prediction_4_2():
     state = np.array(states_4_2)[np.argmax(weights_4_2)]
@@ -141,7 +141,7 @@ def shuffle_test(query, words, positions, order):
     (
         "4.3",
         "moves the positions with the words",
-        2,
+        0,
         "shuffle the words alone",
         """
 def shuffle_test(query, words, positions, order):
@@ -158,7 +158,7 @@ def shuffle_test(query, words, positions, order):
     (
         "4.3",
         "what theory says, not measured",
-        2,
+        0,
         "shuffle the words alone",
         """
 def shuffle_test(query, words, positions, order):
@@ -168,8 +168,8 @@ def shuffle_test(query, words, positions, order):
     (
         "4.3",
         "means of differences",
-        3,
-        "largest absolute differences",
+        2,
+        "a mean or a sum of differences",
         """
 def shuffle_test(query, words, positions, order):
     def attend(states):
@@ -184,7 +184,7 @@ def shuffle_test(query, words, positions, order):
     (
         "4.3",
         "mixes the old states with the new weights",
-        1,
+        0,
         "does not know the order",
         """
 def shuffle_test(query, words, positions, order):
@@ -212,8 +212,8 @@ def look_up(queries, keys, values, sharpness):
     (
         "4.4",
         "a long query is sharper",
-        4,
-        "still change the answer",
+        3,
+        "a longer query is sharper",
         """
 def look_up(queries, keys, values, sharpness):
     keys = keys / np.linalg.norm(keys, axis=1, keepdims=True)
@@ -225,8 +225,8 @@ def look_up(queries, keys, values, sharpness):
     (
         "4.4",
         "softmax over the queries",
-        3,
-        "the mean of the values",
+        2,
+        "sum to 1 over the keys",
         """
 def look_up(queries, keys, values, sharpness):
     queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
@@ -284,8 +284,8 @@ def score(query, projected_keys, W_a, v_a):
     (
         "4.5",
         "tanh too early, before the query is added",
-        3,
-        "where is the tanh",
+        2,
+        "project bends",
         """
 def project(encoder_states, U_a):
     return np.tanh(encoder_states @ U_a.T)
@@ -298,7 +298,7 @@ def score(query, projected_keys, W_a, v_a):
     (
         "4.5",
         "counts products, not multiplications",
-        5,
+        4,
         "the widths count too",
         """
 def multiplications(n, m, d_h, d_a):
@@ -342,7 +342,7 @@ context = broken_context
         "4.6",
         "mask after the softmax",
         0,
-        "eleven more pads",
+        "before it was masked",
         """
 def context(query, encoder_states, mask):
     scores = np.einsum("bd,bid->bi", query, encoder_states)
@@ -381,7 +381,7 @@ def context(query, encoder_states, mask):
     (
         "4.6",
         "padding gets a score of -100",
-        4,
+        3,
         "far below 0",
         """
 def context(query, encoder_states, mask):
@@ -395,8 +395,8 @@ def context(query, encoder_states, mask):
     (
         "4.6",
         "the mean of the real states",
-        4,
-        "sum to 1 over the real words",
+        3,
+        "hears no score",
         """
 def context(query, encoder_states, mask):
     states = np.where(mask[:, :, None], encoder_states, 0.0)
@@ -407,7 +407,7 @@ def context(query, encoder_states, mask):
         "4.7",
         "only looks at the columns",
         2,
-        "draw the band",
+        "beyond a slanted side",
         """
 def prediction_4_7():
     real = np.array(states_4_7[:3])
@@ -418,7 +418,7 @@ def prediction_4_7():
         "4.7",
         "lets padding pull",
         1,
-        "outside its column",
+        "only padding could pull",
         """
 def prediction_4_7():
     real = np.array(states_4_7)
@@ -439,11 +439,134 @@ def prediction_4_7():
         "4.7",
         "weights above 0 only: the point on a side is refused",
         1,
-        "a possible point is missing",
+        "on the line between two states",
         """
 def prediction_4_7():
     corners = np.vstack([np.transpose(states_4_7[:3]), np.ones(3)])
     return [bool(np.linalg.solve(corners, [*point, 1.0]).min() > 0.01) for point in points_4_7]
+""",
+    ),
+    (
+        "4.2",
+        "made to pass the visible checks: a slip of 0.2",
+        1,
+        "no weighted mean",
+        """
+def prediction_4_2():
+    context = np.array(weights_4_2) @ np.array(states_4_2) + [0, 0.2]
+    return [context, context + move_4_2]
+""",
+    ),
+    (
+        "4.2",
+        "made to pass the visible checks: the move times the largest weight",
+        2,
+        "a part that all states share",
+        """
+def prediction_4_2():
+    context = np.array(weights_4_2) @ np.array(states_4_2)
+    return [context, context + 0.99 * np.array(move_4_2)]
+""",
+    ),
+    (
+        "4.3",
+        "sums of differences",
+        2,
+        "a mean or a sum of differences",
+        """
+def shuffle_test(query, words, positions, order):
+    def attend(states):
+        weights = np.exp(states @ query) / np.exp(states @ query).sum()
+        return weights, weights @ states
+
+    old, before = attend(words + positions)
+    new, after = attend(words[order] + positions)
+    return abs(new - old[order]).sum(), abs(after - before).sum()
+""",
+    ),
+    (
+        "4.4",
+        "lengths taken out of the query alone",
+        3,
+        "shouts down",
+        """
+def look_up(queries, keys, values, sharpness):
+    queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    scores = sharpness * queries @ keys.T
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True) @ values
+""",
+    ),
+    (
+        "4.5",
+        "one width forgotten",
+        4,
+        "the widths count too",
+        """
+def multiplications(n, m, d_h, d_a):
+    return m * n * d_h, n * d_h
+""",
+    ),
+    (
+        "4.5",
+        "all of the score is done once",
+        4,
+        "all of it m times",
+        """
+def multiplications(n, m, d_h, d_a):
+    return 2 * m * n * d_a * d_h, n * d_a * d_h
+""",
+    ),
+    (
+        "4.6",
+        "the mask inside out",
+        0,
+        "True means a real word",
+        """
+def context(query, encoder_states, mask):
+    scores = np.where(mask, -np.inf, np.einsum("bd,bid->bi", query, encoder_states))
+    with np.errstate(all="ignore"):
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        weights = weights / weights.sum(axis=1, keepdims=True)
+    return np.einsum("bi,bid->bd", weights, encoder_states)
+""",
+    ),
+    (
+        "4.6",
+        "only the states are wiped",
+        1,
+        "before it was masked",
+        """
+def context(query, encoder_states, mask):
+    states = np.where(mask[:, :, None], encoder_states, 0.0)
+    scores = np.einsum("bd,bid->bi", query, states)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.einsum("bi,bid->bd", weights / weights.sum(axis=1, keepdims=True), states)
+""",
+    ),
+    (
+        "4.7",
+        "the inner point refused as well",
+        1,
+        "inside the band",
+        """
+def prediction_4_7():
+    corners = np.vstack([np.transpose(states_4_7[:3]), np.ones(3)])
+    smallest = [np.linalg.solve(corners, [*point, 1.0]).min() for point in points_4_7]
+    return [abs(w) < 0.03 for w in smallest]
+""",
+    ),
+    (
+        "4.7",
+        "one point outside everything accepted",
+        1,
+        "outside its column",
+        """
+def prediction_4_7():
+    corners = np.vstack([np.transpose(states_4_7[:3]), np.ones(3)])
+    inside = [np.linalg.solve(corners, [*point, 1.0]).min() > -0.03 for point in points_4_7]
+    far = int(np.argmax(np.array(points_4_7)[:, 0]))
+    return [bool(yes or k == far) for k, yes in enumerate(inside)]
 """,
     ),
 ]

@@ -38,7 +38,7 @@ WRONG = [
         "5.1",
         "no packing",
         3,
-        "the states at padding are not zero",
+        "starts inside the padding",
         READER
         + """
         states, last = self.gru(embedded * mask[:, :, None])
@@ -104,8 +104,8 @@ WRONG = [
     (
         "5.1",
         "backward half first",
-        4,
-        "at the first word one half knows",
+        3,
+        "forward half first",
         READER
         + """
         states, last = self.read(embedded, mask.sum(1))
@@ -186,8 +186,8 @@ def update(state, y, context, W, U, b_W, b_U):
     (
         "5.3",
         "r inside, as the paper has it",
-        3,
-        "where does r enter",
+        2,
+        "r goes into U",
         """
 def update(state, y, context, W, U, b_W, b_U):
     d = state.shape[1]
@@ -200,8 +200,8 @@ def update(state, y, context, W, U, b_W, b_U):
     (
         "5.3",
         "context first, then the word",
-        3,
-        "what is joined first",
+        2,
+        "x is [y; context]",
         """
 def update(state, y, context, W, U, b_W, b_U):
     return torch.gru_cell(torch.cat([context, y], 1), state, W, U, b_W, b_U)
@@ -220,7 +220,7 @@ def update(state, y, context, W, U, b_W, b_U):
     (
         "5.3",
         "the batch is read as time",
-        2,
+        1,
         "is the batch read as time",
         """
 def update(state, y, context, W, U, b_W, b_U):
@@ -259,8 +259,8 @@ def update(state, y, context, W, U, b_W, b_U):
     (
         "5.4",
         "r outside, as in PyTorch",
-        5,
-        "see what r multiplies",
+        4,
+        "it acts on the state before U does",
         APPENDIX
         + """
     proposal = torch.tanh(y @ p["W"].T + r * (state @ p["U"].T) + c @ p["C"].T)
@@ -271,7 +271,7 @@ def update(state, y, context, W, U, b_W, b_U):
     (
         "5.4",
         "the readout reads s_t, as Eq. 4 has it",
-        5,
+        4,
         "which state does the appendix give to U_o",
         APPENDIX
         + """
@@ -315,8 +315,8 @@ def count(d_e, d_h, d_s, d_a, d_r, V):
     (
         "5.4",
         "biases counted",
-        5,
-        "no biases, and three layers",
+        4,
+        "biases are counted",
         """
 def count(d_e, d_h, d_s, d_a, d_r, V):
     return d_a * (d_s + d_h + 1) + 3 * d_s * (d_e + d_s + d_h + 1) + 2 * d_r * (d_s + d_e + d_h) + V * d_r
@@ -339,8 +339,8 @@ def local_p(scores, state, W_p, v_p, D):
     (
         "5.5",
         "softmax over the whole sentence, then cut",
-        5,
-        "softmax within the window",
+        4,
+        "the softmax ran over the whole sentence",
         """
 def local_p(scores, state, W_p, v_p, D):
     n = scores.shape[1]
@@ -352,7 +352,7 @@ def local_p(scores, state, W_p, v_p, D):
     (
         "5.5",
         "a bell without a window",
-        4,
+        3,
         "there is weight outside the window",
         """
 def local_p(scores, state, W_p, v_p, D):
@@ -405,8 +405,8 @@ def feeding_step(y, fed, state, encoder_states, p):
     (
         "5.5",
         "the old state asks",
-        5,
-        "s_t asks",
+        4,
+        "the old state asks",
         """
 def feeding_step(y, fed, state, encoder_states, p):
     weights = (encoder_states @ state.unsqueeze(2)).squeeze(2).softmax(1)
@@ -456,8 +456,8 @@ def luong_step(y, state, encoder_states, p):
     (
         "5.6",
         "the context before the word",
-        4,
-        "the update reads y",
+        3,
+        "the word before the context",
         LOOK
         + """
 def bahdanau_step(y, state, encoder_states, p):
@@ -501,7 +501,7 @@ def shift(sentences, pad, bos, eos):
     (
         "5.7",
         "shifted by two",
-        2,
+        1,
         "said at the step before",
         """
 def shift(sentences, pad, bos, eos):
@@ -514,14 +514,127 @@ def shift(sentences, pad, bos, eos):
     (
         "5.7",
         "the numbers of this book written in",
-        3,
-        "other numbers for pad, bos and eos",
+        2,
+        "they are arguments",
         """
 def shift(sentences, pad, bos, eos):
     m = max(map(len, sentences)) + 1
     fill = [[0] * (m - 1 - len(words)) for words in sentences]
     tgt_in = [[1, *words, *more] for words, more in zip(sentences, fill)]
     return torch.tensor(tgt_in), torch.tensor([[*words, 2, *more] for words, more in zip(sentences, fill)])
+""",
+    ),
+    (
+        "5.1",
+        "the last position of the table for the forward reader",
+        4,
+        "joins where each reader stopped",
+        READER
+        + """
+        states, last = self.read(embedded, mask.sum(1))
+        half = states.shape[2] // 2
+        return states, torch.cat([states[:, -1, :half], states[:, 0, half:]], 1)
+""",
+    ),
+    (
+        "5.1",
+        "states of padding left as they come",
+        5,
+        "the states at padding are not zero",
+        READER
+        + """
+        states, last = self.read(embedded, mask.sum(1))
+        return states + 0.1 * ~mask[:, :, None], last.transpose(0, 1).flatten(1)
+""",
+    ),
+    (
+        "5.2",
+        "f grows by two gates alone",
+        2,
+        "which of its matrices read the context",
+        """
+def prediction_5_2():
+    V, d_e, d_h, d_s, d_a = sizes_5_2
+    return d_a * (d_s + d_h + 1), 2 * d_s * d_h, V * d_h
+""",
+    ),
+    (
+        "5.3",
+        "the blocks taken as z, r, candidate",
+        2,
+        "z is the second block",
+        """
+def update(state, y, context, W, U, b_W, b_U):
+    a, b = torch.cat([y, context], 1) @ W.T + b_W, state @ U.T + b_U
+    (W_z, W_r, W_n), (U_z, U_r, U_n) = a.chunk(3, 1), b.chunk(3, 1)
+    r, z = torch.sigmoid(W_r + U_r), torch.sigmoid(W_z + U_z)
+    return (1 - z) * torch.tanh(W_n + r * U_n) + z * state
+""",
+    ),
+    (
+        "5.3",
+        "b_U left outside of r",
+        2,
+        "b_U included",
+        """
+def update(state, y, context, W, U, b_W, b_U):
+    a, b = torch.cat([y, context], 1) @ W.T + b_W, state @ U.T + b_U
+    (W_r, W_z, W_n), (U_r, U_z, U_n) = a.chunk(3, 1), b.chunk(3, 1)
+    r, z = torch.sigmoid(W_r + U_r), torch.sigmoid(W_z + U_z)
+    n = b_U.chunk(3)[2]
+    return (1 - z) * torch.tanh(W_n + r * (U_n - n) + n) + z * state
+""",
+    ),
+    (
+        "5.5",
+        "sigma taken for D",
+        4,
+        "sigma is D / 2",
+        """
+def local_p(scores, state, W_p, v_p, D):
+    n = scores.shape[1]
+    centre = n * torch.sigmoid(torch.tanh(state @ W_p.T) @ v_p)
+    away = torch.arange(n) - centre[:, None]
+    weights = scores.masked_fill(away.abs() > D, -torch.inf).softmax(1)
+    return weights * torch.exp(-(away**2) / (2 * D**2)), centre
+""",
+    ),
+    (
+        "5.5",
+        "the state before the context in the joined vector",
+        4,
+        "the context stands first",
+        """
+def feeding_step(y, fed, state, encoder_states, p):
+    state = torch.tanh(torch.cat([y, fed], 1) @ p["W"].T + state @ p["U"].T)
+    weights = (encoder_states @ state.unsqueeze(2)).squeeze(2).softmax(1)
+    context = (weights.unsqueeze(2) * encoder_states).sum(1)
+    return state, torch.tanh(torch.cat([state, context], 1) @ p["W_c"].T)
+""",
+    ),
+    (
+        "5.6",
+        "the update never reads the context",
+        3,
+        "does not reach s_t",
+        LOOK
+        + """
+def bahdanau_step(y, state, encoder_states, p):
+    context, weights = look(state, encoder_states, p)
+    return plain(torch.cat([y, 0 * context], 1), state, p), context, weights
+""",
+    ),
+    (
+        "5.6",
+        "Luong updates with the context",
+        3,
+        "though it comes before the context",
+        LOOK
+        + """
+def luong_step(y, state, encoder_states, p):
+    old, _ = look(state, encoder_states, p)
+    state = plain(y + old[:, : y.shape[1]], state, p)
+    return state, *look(state, encoder_states, p)
 """,
     ),
 ]

@@ -5,7 +5,7 @@ WRONG = [
     (
         "7.1",
         "not shifted",
-        2,
+        1,
         "repeating the word just read costs nothing",
         """
 def sequence_loss(logits, ids):
@@ -15,7 +15,7 @@ def sequence_loss(logits, ids):
     (
         "7.1",
         "padding counts as a word",
-        2,
+        1,
         "padding",
         """
 def sequence_loss(logits, ids):
@@ -37,8 +37,8 @@ def sequence_loss(logits, ids):
     (
         "7.1",
         "mean over each sentence first",
-        3,
-        "sum over real targets",
+        2,
+        "as much say as a long one",
         """
 def sequence_loss(logits, ids):
     targets = ids[:, 1:]
@@ -51,7 +51,7 @@ def sequence_loss(logits, ids):
         "7.1",
         "logarithm to base 2",
         2,
-        "log V",
+        "in bits",
         """
 def sequence_loss(logits, ids):
     nats = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=PAD)
@@ -61,7 +61,7 @@ def sequence_loss(logits, ids):
     (
         "7.1",
         "the visible numbers by heart",
-        1,
+        0,
         "costs nothing",
         """
 def sequence_loss(logits, ids):
@@ -92,7 +92,7 @@ def prediction_7_2():
         "7.2",
         "one over the mean probability, and a loss for the blind guess",
         0,
-        "perplexity of the four words",
+        "one over the mean probability",
         """
 def prediction_7_2():
     return 1 / np.mean(right_7_2[0] + right_7_2[1]), np.log(words_7_2)
@@ -153,7 +153,7 @@ def greedy(table, limit):
         "7.3",
         "draws the next id",
         0,
-        "",
+        "it does not draw",
         """
 draws = np.random.default_rng(0)
 
@@ -173,7 +173,7 @@ def greedy(table, limit):
         "7.3",
         "stops when a word comes twice",
         3,
-        "eos may never come",
+        "nothing forbids a word",
         """
 def greedy(table, limit):
     ids, y = [], BOS
@@ -232,8 +232,8 @@ def evaluate(tables, gold, limit):
     (
         "7.4",
         "mean of the sentences' accuracies",
-        3,
-        "other tables",
+        2,
+        "add up all positions",
         """
 def evaluate(tables, gold, limit):
     predictions, shares = [], []
@@ -283,7 +283,7 @@ def alignment_error_rate(found, sure, possible):
         "7.5",
         "sure links found, of all sure links",
         2,
-        "count by hand",
+        "the link too many cost nothing",
         """
 def alignment_error_rate(found, sure, possible):
     return 1 - sum(len(A & S) for A, S in zip(found, sure)) / sum(map(len, sure))
@@ -291,12 +291,14 @@ def alignment_error_rate(found, sure, possible):
     ),
     (
         "7.5",
-        "the visible numbers by heart",
+        "made to pass the visible checks: their numbers by heart",
         3,
         "drawn links",
         """
 def alignment_error_rate(found, sure, possible):
-    return 1 / 10 if len(found) > 1 else 1 / 5 if found[0] - possible[0] else 0.0
+    if len(found) > 1 or not found[0] & possible[0]:
+        return 1 / 10 if len(found) > 1 else 1.0
+    return 1 / 5 if found[0] - possible[0] else 0.0
 """,
     ),
     (
@@ -336,8 +338,8 @@ def bleu(hypotheses, references):
     (
         "7.6",
         "mean of the sentences' BLEU",
-        4,
-        "add counts up before dividing",
+        3,
+        "a mean of the sentences' BLEU",
         """
 right_bleu = bleu
 
@@ -349,7 +351,7 @@ def bleu(hypotheses, references):
     (
         "7.6",
         "a share, not a score",
-        2,
+        0,
         "from 0 to 100",
         """
 right_bleu = bleu
@@ -362,7 +364,7 @@ def bleu(hypotheses, references):
     (
         "7.6",
         "the logarithm of a precision of 0",
-        5,
+        4,
         "without smoothing",
         """
 right_bleu = bleu
@@ -375,8 +377,8 @@ def bleu(hypotheses, references):
     (
         "7.6",
         "no words of its own: always perfect",
-        1,
-        "clip",
+        0,
+        "not a word is right",
         """
 def bleu(hypotheses, references):
     return 100.0
@@ -439,7 +441,7 @@ def fit(model, pairs):
         "7.7",
         "no update",
         0,
-        "of new sentences are right",
+        "fit changed nothing",
         """
 def fit(model, pairs):
     src, tgt_in = pad([s for s, _ in pairs[:64]]), pad([[BOS, *t] for _, t in pairs[:64]])
@@ -495,8 +497,8 @@ def shuffled_effect(weights, states, W_o, b_o, orders):
     (
         "7.8",
         "the mean for the median",
-        5,
-        "median",
+        3,
+        "is that a mean",
         """
 def shuffled_effect(weights, states, W_o, b_o, orders):
     def predict(alpha):
@@ -505,6 +507,107 @@ def shuffled_effect(weights, states, W_o, b_o, orders):
         return e / e.sum()
     before = predict(weights)
     return float(np.mean([np.abs(predict(weights[o]) - before).sum() / 2 for o in orders]))
+""",
+    ),
+    (
+        "7.1",
+        "eos is no target",
+        2,
+        "eos is a target like the others",
+        """
+def sequence_loss(logits, ids):
+    targets = ids[:, 1:].masked_fill(ids[:, 1:] == EOS, PAD)
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=PAD)
+""",
+    ),
+    (
+        "7.2",
+        "the blind guess in nats",
+        2,
+        "a loss in nats",
+        """
+def prediction_7_2():
+    exponents = [-np.log2(p) for sentence in right_7_2 for p in sentence]
+    return 2 ** np.mean(exponents), np.log(words_7_2)
+""",
+    ),
+    (
+        "7.3",
+        "bos comes back in the answer",
+        1,
+        "bos starts the reading",
+        """
+def greedy(table, limit):
+    ids = [BOS]
+    while len(ids) < limit and (y := int(table[ids[-1]].argmax())) != EOS:
+        ids.append(y)
+    return ids
+""",
+    ),
+    (
+        "7.4",
+        "stops where gold has its eos, too",
+        1,
+        "the length leaks",
+        """
+def evaluate(tables, gold, limit):
+    predictions, right, total = [], 0, 0
+    for table, target in zip(tables, gold):
+        words = [BOS]
+        while words[-1] != EOS and len(words) <= min(limit, len(target)):
+            words.append(int(table[words[-1]].argmax()))
+        predictions.append(words[1:])
+        right += sum(a == b for a, b in zip(words[1:], target))
+        total += max(len(words) - 1, len(target))
+    return predictions, right / total
+""",
+    ),
+    (
+        "7.4",
+        "eos left out of the predictions",
+        2,
+        "eos counts as a position",
+        """
+def evaluate(tables, gold, limit, fair=evaluate):
+    predictions = [[y for y in row if y != EOS] for row in fair(tables, gold, limit)[0]]
+    right = sum(a == b for words, target in zip(predictions, gold) for a, b in zip(words, target))
+    return predictions, right / sum(max(len(w), len(t)) for w, t in zip(predictions, gold))
+""",
+    ),
+    (
+        "7.6",
+        "brevity by the shorter of each sentence",
+        3,
+        "a short text needs a penalty",
+        """
+right_bleu = bleu
+
+
+def bleu(hypotheses, references):
+    cut = [" ".join(r.split()[: len(h.split())]) for h, r in zip(hypotheses, references)]
+    return right_bleu(hypotheses, cut)
+""",
+    ),
+    (
+        "7.7",
+        "another model is trained",
+        0,
+        "fit changed nothing",
+        """
+def fit(model, pairs, right=fit):
+    sizes = model.source_embedding.num_embeddings, model.target_embedding.num_embeddings
+    right(Translator(*sizes), pairs[:64])
+""",
+    ),
+    (
+        "7.8",
+        "ranks of values, as Spearman's",
+        4,
+        "5 items make 10 pairs",
+        """
+def kendall_tau(a, b):
+    ranks = [np.argsort(np.argsort(x)) for x in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
 """,
     ),
 ]

@@ -110,7 +110,7 @@ WRONG = [
     (
         "8.1",
         "inside the test too",
-        1,
+        0,
         "only those",
         LETTERS + LEAKS.replace("BOTH", "").replace("j not in test", "j != test[0]"),
     ),
@@ -173,7 +173,7 @@ def split(pairs, percent):
     (
         "8.2",
         "the twelve words by heart",
-        1,
+        0,
         "one side is empty",
         but(
             SPLIT,
@@ -185,13 +185,13 @@ def split(pairs, percent):
         "8.2",
         "the test comes first",
         3,
-        "take SHA-256",
+        "train comes first",
         but(but(SPLIT, "NUMBER", NUMBER), "return sides", "return sides[::-1]"),
     ),
     (
         "8.2",
         "a pair only once",
-        2,
+        1,
         "every pair in exactly one of them",
         but(
             but(SPLIT, "NUMBER", NUMBER),
@@ -203,7 +203,7 @@ def split(pairs, percent):
         "8.3",
         "as it was",
         0,
-        "stands in one list with a cased one",
+        "return a dict",
         'def rankings(runs):\n    return [r["system"] for r in sorted(runs, key=lambda r: -r["bleu"])]',
     ),
     (
@@ -225,7 +225,7 @@ def split(pairs, percent):
         "belongs to its test set",
         but(RANKINGS, "{run['test']}", "test2016"),
     ),
-    ("8.3", "worst first", 3, "is the same ruler", but(RANKINGS, '-run["bleu"]', 'run["bleu"]')),
+    ("8.3", "worst first", 3, "the worst comes first", but(RANKINGS, '-run["bleu"]', 'run["bleu"]')),
     (
         "8.3",
         "three kinds of case",
@@ -287,14 +287,14 @@ def encode(text, merges):
         "8.5",
         "saying overwritten",
         3,
-        "a name in no vocabulary gets",
+        "loses what saying gave it",
         but(COPY, "np.add.at(P[t], ids,", "np.put(P[t], ids, 0), np.add.at(P[t], ids,"),
     ),
     ("8.5", "copying in full", 2, "rows of P must sum to 1", but(COPY, "(1 - p_gen[t]) * ", "")),
     (
         "8.5",
         "vocabulary only",
-        1,
+        0,
         "one column for each",
         """
 def copy_distribution(p_gen, p_vocab, weights, source, vocabulary):
@@ -304,8 +304,8 @@ def copy_distribution(p_gen, p_vocab, weights, source, vocabulary):
     (
         "8.5",
         "the unknown word copied",
-        2,
-        "a name in no vocabulary gets",
+        1,
+        "p_gen, and no more",
         """
 def copy_distribution(p_gen, p_vocab, weights, source, vocabulary):
     words = list(dict.fromkeys([*vocabulary, *source]))
@@ -355,14 +355,14 @@ def copy_distribution(p_gen, p_vocab, weights, source, vocabulary):
     (
         "8.6",
         "heads interleaved",
-        5,
+        4,
         "how is the width cut",
         but(HEADS, "heads, -1).swapaxes(1, 2)\n", "-1, heads).transpose(0, 3, 1, 2)\n"),
     ),
     (
         "8.6",
         "overflow",
-        5,
+        4,
         "large scores overflow",
         but(
             ATTENTION,
@@ -414,12 +414,12 @@ def self_attention(x, W_q, W_k, W_v, causal):
         "without mask and positions",
         but(LOOK, "n, d = x.shape", "n, d = x.shape\n    x = x + np.sin(np.arange(n))[:, None]"),
     ),
-    ("8.7", "no scale", 5, "differs from softmax", but(LOOK, " / np.sqrt(d)", "")),
+    ("8.7", "no scale", 4, "not scaled", but(LOOK, " / np.sqrt(d)", "")),
     (
         "8.7",
         "sines, then cosines",
-        5,
-        "positions differ",
+        4,
+        "side by side",
         but(
             PLACES,
             "np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(n, d)",
@@ -439,5 +439,27 @@ def self_attention(x, W_q, W_k, W_v, causal):
         4,
         "must give other outputs",
         "def positions(n, d):\n    return np.ones((n, d))",
+    ),
+    (
+        "8.2",
+        "percent itself as well",
+        4,
+        "below percent was asked for",
+        but(SPLIT, "NUMBER <", NUMBER + " <="),
+    ),
+    ("8.3", "no test set in the ruler", 1, "belongs to its test set", but(RANKINGS, "{run['test']}|", "")),
+    (
+        "8.3",
+        "another way of writing the ruler",
+        2,
+        "written as in the text",
+        but(RANKINGS, "|case:{case}|tok:", ", {case}, "),
+    ),
+    (
+        "8.5",
+        "saying and copying exchanged",
+        1,
+        "not the other way round",
+        but(but(COPY, "(1 - p_gen[t])", "p_gen[t]"), "p_gen[:, None]", "(1 - p_gen[:, None])"),
     ),
 ]

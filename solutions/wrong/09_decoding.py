@@ -143,8 +143,8 @@ def greedy(table, bos, eos, max_length):
     (
         "9.2",
         "always asks what follows bos",
-        1,
-        "nothing comes after",
+        0,
+        "follows the token just chosen",
         """
 def greedy(table, bos, eos, max_length):
     ids, log_prob = [], 0.0
@@ -173,8 +173,8 @@ def greedy(table, bos, eos, max_length):
     (
         "9.2",
         "never says a token twice",
-        3,
-        "at some step",
+        2,
+        "never said twice",
         """
 def greedy(table, bos, eos, max_length):
     ids, log_prob, y = [], 0.0, bos
@@ -190,7 +190,7 @@ def greedy(table, bos, eos, max_length):
     (
         "9.2",
         "begins with bos",
-        2,
+        1,
         "no token of the sentence",
         """
 def greedy(table, bos, eos, max_length):
@@ -206,27 +206,27 @@ def greedy(table, bos, eos, max_length):
         "9.3",
         "greedy, whatever the width",
         2,
-        "room for everything",
+        "carry two beginnings",
         BEAM.replace("for rows in table", "width = 1\n    for rows in table"),
     ),
     (
         "9.3",
         "an eos far down the ranking counts as finished",
         3,
-        "with width 1",
+        "not among the best `width`",
         BEAM.replace("in ranked[:width] if", "in ranked if"),
     ),
     (
         "9.3",
         "stops at the first one that finishes",
         2,
-        "room for everything",
+        "when one sentence has finished",
         BEAM.replace("len(finished) >= width", "finished"),
     ),
     (
         "9.3",
         "ranks by the last word alone",
-        2,
+        1,
         "feed the sentence back",
         BEAM.replace("total + float(log_p)", "float(log_p)"),
     ),
@@ -243,7 +243,7 @@ def greedy(table, bos, eos, max_length):
         "9.3",
         "chooses by the mean of a token",
         2,
-        "room for everything",
+        "by the mean of a token",
         BEAM.replace("key=lambda hypothesis: hypothesis[1])", "key=lambda h: h[1] / len(h[0]))"),
     ),
     (
@@ -315,7 +315,7 @@ def rank(log_probs, lengths, length_penalty):
     (
         "9.5",
         "a straight line from sum to mean",
-        3,
+        2,
         "to the power",
         """
 def rank(log_probs, lengths, length_penalty):
@@ -379,13 +379,13 @@ def prediction_9_5():
         "9.6",
         "one token too many",
         1,
-        "in its own place",
+        "which sum is compared",
         NUCLEUS.replace("before < p", "np.pad(before, ((0, 0), (1, 0)))[:, :-1] < p"),
     ),
     (
         "9.6",
         "the same weight for all that are kept",
-        3,
+        1,
         "their ratios",
         NUCLEUS.replace("ranked, 0.0)", "1.0, 0.0)"),
     ),
@@ -405,7 +405,7 @@ def prediction_9_5():
     ),
     (
         "9.7",
-        "a claim that no beam makes true",
+        "made to pass the visible checks: a claim that no beam makes true",
         2,
         "other sentences than you say",
         WORSE.replace("0.36, 0.33, 0.28", "0.46, 0.33, 0.18"),
@@ -423,5 +423,62 @@ def prediction_9_5():
         1,
         "must end with eos",
         WORSE.replace("[2, 2, 1], [4, 3, 3, 1]", "[2, 2], [4, 3, 3]"),
+    ),
+    (
+        "9.1",
+        "a beam that keeps all three",
+        1,
+        "still misses",
+        """
+def prediction_9_1():
+    best, after = 0, {"we": after_we_9_1, "they": after_they_9_1, "people": after_people_9_1}
+    for one, p in zip(after, first_9_1):
+        for two, q in zip(("know", "sleep", "win"), after[one]):
+            if p * q > best:
+                best, found = p * q, f"{one} {two}"
+    return ["they win", found, found]
+""",
+    ),
+    (
+        "9.3",
+        "finished sentences take up open places",
+        6,
+        "take up open places",
+        BEAM.replace("in ranked if ids[-1] != eos][:width]", "in ranked[:width] if ids[-1] != eos]"),
+    ),
+    (
+        "9.3",
+        "goes on to the last step",
+        6,
+        "stop there",
+        BEAM.replace("len(finished) >= width", "False"),
+    ),
+    (
+        "9.3",
+        "each beginning keeps its own best continuations",
+        2,
+        "carry two beginnings",
+        BEAM.replace(
+            "for y, log_p in enumerate(log_probs)]",
+            "for y, log_p in sorted(enumerate(log_probs), key=lambda pair: -pair[1])[:1]]",
+        ),
+    ),
+    (
+        "9.5",
+        "log of the length",
+        2,
+        "to the power",
+        """
+def rank(log_probs, lengths, length_penalty):
+    scores = np.array(log_probs) / (1 + length_penalty * np.log(lengths))
+    return np.argsort(-scores).tolist()
+""",
+    ),
+    (
+        "9.6",
+        "the crossing token kept only where it comes first",
+        2,
+        "the token that crosses p belongs to it",
+        NUCLEUS.replace("before < p", "(before + ranked <= p) | (before == 0)"),
     ),
 ]

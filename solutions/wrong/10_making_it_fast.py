@@ -84,7 +84,7 @@ WRONG = [
         "10.1",
         "no beam",
         0,
-        "makes two products in each",
+        "the beam is missing",
         but(COUNT, "k = 4, steps_10_1, beam_10_1", "k = 4, steps_10_1, 1"),
     ),
     (
@@ -134,7 +134,7 @@ WRONG = [
     (
         "10.2",
         "the last batch lost",
-        2,
+        0,
         "the last batch counts too",
         but(BUCKETS, "    batches.append(batch)\n    order", "    order"),
     ),
@@ -225,7 +225,7 @@ def greedy(table, max_length, bos=1, eos=2):
         "10.3",
         "eos left out",
         1,
-        "differs from that",
+        "an output has no eos",
         but(GREEDY, "return outputs", "return [[y for y in o if y != eos] for o in outputs]"),
     ),
     (
@@ -271,7 +271,7 @@ def greedy(table, max_length, bos=1, eos=2):
         "10.4",
         "the last block's largest",
         1,
-        "total is too large",
+        "of the last block only",
         but(UPDATE, "np.maximum(largest, scores.max(-1))", "scores.max(-1)"),
     ),
     (
@@ -309,8 +309,8 @@ def update(state, scores, values):
     (
         "10.5",
         "softmax features",
-        4,
-        "differs from the quadratic form",
+        3,
+        "that is another φ",
         but(LINEAR, "np.where(x > 0, x + 1, np.exp(np.minimum(x, 0)))", "np.exp(x)"),
     ),
     (
@@ -349,7 +349,7 @@ def update(state, scores, values):
         "must be about 2 and about 1",
         but(COST, "2 * n * n * d, ", "2 * n * d * d, "),
     ),
-    ("10.5", "the denominator forgotten", 4, "three products", but(COST, " + n * d", "")),
+    ("10.5", "the denominator forgotten", 3, "there are three, φ(Q)", but(COST, " + n * d", "")),
     (
         "10.5",
         "slope of the counts",
@@ -382,8 +382,8 @@ def update(state, scores, values):
     (
         "10.6",
         "minus a billion, times the mask",
-        4,
-        "with scores of -1e12",
+        3,
+        "with real scores of -1e12",
         but(NOWHERE, SOFTMAX, "torch.softmax(scores.masked_fill(~mask, -1e9), dim=-1) * mask"),
     ),
     (
@@ -399,5 +399,34 @@ def update(state, scores, values):
         2,
         "the gradient is zero everywhere",
         but(NOWHERE, "return weights, scores.grad", "return weights, torch.zeros_like(scores)"),
+    ),
+    (
+        "10.2",
+        "longest counted without its row",
+        3,
+        "longest times rows",
+        but(BUCKETS, "(len(batch) + 1)", "len(batch)"),
+    ),
+    (
+        "10.4",
+        "padding alone in a block counts as scores of 0",
+        3,
+        "padding is heard",
+        but(UPDATE, "np.exp(scores -", "np.exp(np.where(np.isneginf(scores), 0, scores) -"),
+    ),
+    (
+        "10.4",
+        "only a first block of padding goes wrong",
+        3,
+        "what is -inf - (-inf)",
+        but(UPDATE, "np.where(np.isfinite(new), new, 0)", "np.where(total > 0, new, scores.max(-1))"),
+    ),
+    ("10.5", "one quadratic product", 3, "two products", but(COST, "2 * n * n * d, ", "n * n * d, ")),
+    (
+        "10.6",
+        "rows of padding share alike",
+        0,
+        "must look nowhere",
+        but(NOWHERE, SOFTMAX, SOFTMAX.replace("* mask", "* (mask | empty)")),
     ),
 ]

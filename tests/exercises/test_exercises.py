@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
 import re
 import runpy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+import torch
 from conftest import load_script
 
 from seq2seq_edu.grading import Chapter, handout
 from seq2seq_edu.grading.checker import Checker
-from seq2seq_edu.grading.questions import KINDS, Outcome, Question, earned, load, local, run
+from seq2seq_edu.grading.questions import (
+    KINDS,
+    Outcome,
+    Question,
+    earned,
+    expect_shape,
+    load,
+    local,
+    run,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
 SLUGS = sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.ipynb"))
 SEEDS = ("0", "1", "another")
+MADE = "made to pass the visible checks"  # the wrong answers that a class learns of when it is graded
 Cell = dict[str, Any]
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # wrong answers overflow
 
@@ -240,8 +253,110 @@ def test_a_wrong_answer_earns_its_points_and_meets_its_hint_and_every_check_fail
         said = first_message(outcomes)
         if not earned(outcomes) == item.points < question.points or item.words not in said:
             amiss.append(f"{item.question} {item.name}: {earned(outcomes)} points, {said!r}")
+        if all(one.passed for one in outcomes if not one.check.hidden) != item.name.startswith(MADE):
+            amiss.append(f"{item.question} {item.name}: what do the visible checks say?")
     assert not amiss, "\n".join(amiss)
     assert {(q.id, check.name) for q in questions.values() for check in q.checks} - failed == set()
+
+
+# Answers of the right shape that say nothing
+
+
+def plain(value: Any, fill: Callable[[Any], Any]) -> Any:
+    """Return a value with every number of it replaced; its types, shapes and lengths stay."""
+    if isinstance(value, torch.Tensor):
+        return torch.from_numpy(np.asarray(fill(value.detach().numpy()))).to(value.dtype)
+    if isinstance(value, np.ndarray):
+        return np.asarray(fill(value)).astype(value.dtype)
+    if isinstance(value, (bool, int, float, np.generic)):
+        return type(value)(fill(np.asarray(value)))
+    if isinstance(value, dict):
+        return {name: plain(part, fill) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([plain(part, fill) for part in value])
+    return "" if isinstance(value, str) else value
+
+
+def shape_of(value: Any) -> Any:
+    """Return the shape of a value, or its type where it has none."""
+    with contextlib.suppress(ValueError, TypeError):
+        return np.shape(value)
+    return type(value)
+
+
+def handed_back(result: Any, arguments: Sequence[Any]) -> Any:
+    """Return the first argument of the result's shape, or else the first one; of several results, for each."""
+    if isinstance(result, tuple):
+        return tuple(handed_back(part, arguments) for part in result)
+    alike = [one for one in arguments if shape_of(one) == shape_of(result)]
+    return [*alike, *arguments, None][0]
+
+
+EMPTY_ANSWERS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
+    "zeros": lambda result, _: plain(result, np.zeros_like),
+    "ones": lambda result, _: plain(result, np.ones_like),
+    "equal shares": lambda result, _: plain(result, lambda a: np.full(a.shape, 1 / (a.shape or [2])[-1])),
+    "nothing": lambda result, _: None,
+    "the input": handed_back,
+}
+
+
+def saying(function: Callable[..., Any], empty: Callable[[Any, Sequence[Any]], Any]) -> Callable[..., Any]:
+    """Return a function that answers as another one does in form, and in nothing else."""
+
+    def say(*arguments: Any, **named: Any) -> Any:
+        values = arguments[1:] if arguments and isinstance(arguments[0], torch.nn.Module) else arguments
+        return empty(function(*arguments, **named), [*values, *named.values()])
+
+    return say
+
+
+def empty_versions(slug: str, id: str, empty: Callable[[Any, Sequence[Any]], Any]) -> dict[str, Any]:
+    """Return the answers to a question, of which each function or method says nothing, or does nothing."""
+    cells_of = {cell["id"]: cell["source"] for cell in cells(SOLUTIONS / f"{slug}.ipynb")}
+    start = f"ex{slug[:2]}-{id.replace('.', '-')}-answer"
+    source = "\n".join(text for name, text in cells_of.items() if name == start or name.startswith(f"{start}-"))
+    made: dict[str, Any] = {}
+    for node in ast.parse(source).body:
+        thing = solved(slug)[node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else None
+        if isinstance(node, ast.ClassDef):
+            methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+            names = [name for name in methods if name != "__init__"]
+            made[node.name] = type(node.name, (thing,), {k: saying(getattr(thing, k), empty) for k in names})
+        elif isinstance(node, ast.FunctionDef):
+            says = any(isinstance(part, ast.Return) for part in ast.walk(node))
+            made[node.name] = saying(thing, empty) if says else lambda *_, **__: None
+    return made
+
+
+def earned_by_nothing(slug: str, question: Question) -> list[str]:
+    """Return the checks of a question that an empty answer passes, each with that answer."""
+    found = []
+    for name, empty in EMPTY_ANSWERS.items():
+        names = {**solved(slug), **empty_versions(slug, question.id, empty)}
+        for outcome in run(question, local(names), given=chapter(slug).given(question.id)):
+            if outcome.passed and outcome.check.points:
+                found.append(f"{question.id} {outcome.check.name}: {name}")
+    return found
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_answers_that_say_nothing_earn_nothing(slug: str) -> None:
+    found = [line for question in chapter(slug).questions.values() for line in earned_by_nothing(slug, question)]
+    assert not found, "\n".join(found)
+
+
+def test_a_check_of_shapes_alone_is_found_out() -> None:
+    question = chapter("03_attention_weights").questions["3.1"]
+    weak = Question("3.1", "t", kind="build", level=1, minutes=1, hints=("a", "b"))
+
+    @weak.check(points=1, hint="shape")
+    def right_shape(s: Any) -> None:
+        expect_shape(s.softmax(np.zeros((2, 3))), (2, 3), "weights")
+
+    assert earned_by_nothing("03_attention_weights", question) == []
+    found = earned_by_nothing("03_attention_weights", weak)
+    assert found == [f"3.1 right_shape: {name}" for name in ("zeros", "ones", "equal shares", "the input")]
 
 
 @contextlib.contextmanager
