@@ -164,7 +164,7 @@ def form(path: Path) -> Form:
     """Measure a chapter."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     texts = [_join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    folded = re.compile(r"<details>.*?</details>|\$\$.*?\$\$", re.DOTALL)
+    folded = re.compile(r"<details>.*?</details>|\$\$.*?\$\$|!\[.*?\]\(", re.DOTALL)
     words = [len(folded.sub("", text).split()) for text in texts]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     promises = [cell for cell in code if "promises" in cell["metadata"].get("tags", [])]
