@@ -69,6 +69,8 @@ def runs() -> dict[str, list[str]]:
             for kind in attentions:
                 choice = ["--config", kind] if kind == "transformer" else ["--attention", kind]
                 found[f"{data}-{kind}-{seed}"] = ["--data", data, *choice, "--seed", str(seed)]
+        closed = ["--data", "reversal", "--attention", "none", "--seed", str(seed)]
+        found[f"long-reversal-none-{seed}"] = [*closed, "--set", "epochs=20"]  # then it learns 12 letters, too
         for kind in ("additive", "scaled"):  # small enough to be played with in a page
             options = ["--data", "grammar", "--attention", kind, "--config", "classroom", "--seed", str(seed)]
             found[f"grammar-{kind}-classroom-{seed}"] = options
