@@ -113,6 +113,8 @@ def length_curve(
         points.append(f"{name}: {pairs([' '.join(word.split()) for word in names], values)}")
     if named:
         ax.set_xticks(range(len(names)), names, parse_math=False)
+    else:
+        ax.xaxis.get_major_locator().set_params(integer=True)
     finish(ax, xlabel, ylabel, title)
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     if trained_to is not None:
