@@ -13,9 +13,7 @@ from typing import Any
 
 import torch
 
-from seq2seq_edu import __version__, doctor
-from seq2seq_edu.bench import table
-from seq2seq_edu.bench.styles import SHAPES
+from seq2seq_edu import __version__, bench, doctor
 from seq2seq_edu.decoding import Translation, Translator, check_search, find_pair
 from seq2seq_edu.experiments import recipes, records, runs, scoring
 from seq2seq_edu.files import write_whole
@@ -31,13 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    arguments : sequence of str, optional
-        Words after ``seq2seq-edu``; those of the shell if left out.
+    arguments : sequence of str, optional. Words after ``seq2seq-edu``; those of the shell if left out.
 
     Returns
     -------
-    status : int
-        0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C or SIGTERM.
+    status : int. 0 done, 1 a check found a problem, 2 bad input (one line says what), 130 stopped by Ctrl-C
+        or SIGTERM.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -75,7 +72,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Describe all commands."""
     purpose = "Train, look at and measure attention models."
     top = argparse.ArgumentParser(prog="seq2seq-edu", description=purpose)
     top.add_argument("--version", action="version", version=f"seq2seq-edu {__version__}")
@@ -114,7 +110,6 @@ def _describe_train(command: argparse.ArgumentParser) -> None:
 
 
 def _describe_translate(command: argparse.ArgumentParser) -> None:
-    """Add the options of ``translate``."""
     add = command.add_argument
     add("sentences", nargs="*", help="one sentence each, quoted (default: one a line from standard input)")
     _add_shared(command, "checkpoint", "device")
@@ -126,7 +121,6 @@ def _describe_translate(command: argparse.ArgumentParser) -> None:
 
 
 def _describe_evaluate(command: argparse.ArgumentParser) -> None:
-    """Add the options of ``evaluate``."""
     add = command.add_argument
     _add_shared(command, "checkpoint", "device", "data-dir")
     add("--beam", type=int, default=5, metavar="N", help="score a beam of N too; 1: greedy only (default: 5)")
@@ -137,7 +131,6 @@ def _describe_evaluate(command: argparse.ArgumentParser) -> None:
 
 
 def _describe_bench(command: argparse.ArgumentParser) -> None:
-    """Add the options of ``bench``."""
     add = command.add_argument
     command.description = (
         "Time training, decoding and memory of one model in interleaved rounds, each way against code as "
@@ -149,14 +142,13 @@ def _describe_bench(command: argparse.ArgumentParser) -> None:
         "whose model: tutorial is a bi-GRU with a wide output layer, pytorch and d2l a uni-GRU with output "
         "from the state, default what this package trains (default: tutorial)"
     )
-    add("--shape", choices=tuple(SHAPES), default="tutorial", help=whose)
+    add("--shape", choices=tuple(bench.SHAPES), default="tutorial", help=whose)
     _add_shared(command, "device")
     add("--record", type=Path, metavar="FILE", help="write the table as JSON")
     command.set_defaults(run=_bench)
 
 
 def _add_shared(command: argparse.ArgumentParser, *names: str) -> None:
-    """Add options that several commands have."""
     if "checkpoint" in names:
         add = command.add_mutually_exclusive_group(required=True).add_argument
         add("--pair", help="languages of a model that comes with the project, such as zh-en")
@@ -300,8 +292,8 @@ def _bench(options: argparse.Namespace) -> int:
     """Print the table of speeds and memory."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1; got {options.rounds}")
-    found = table.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
-    print(table.render(found))
+    found = bench.run(rounds=options.rounds, device=pick_device(options.device), shape=options.shape)
+    print(bench.render(found))
     if options.record is not None:
         records.write(options.record, found)
     return 0

@@ -19,6 +19,7 @@ from typing import NamedTuple
 OLDEST_PYTHON, OLDEST_TORCH = (3, 10), (2, 6)
 DISK_NEEDED = 1_000_000_000  # bytes: the corpora (10 MB), checkpoints of several runs
 REINSTALL = "run `make setup` in the project's folder (conda: `pip install -e .`)"
+FONTS = Path(__file__).parent / "fonts"
 SAMPLE = "注意力权重"  # "attention weights": characters that the figures must be able to draw
 
 
@@ -31,11 +32,16 @@ class Finding(NamedTuple):
     cure: str = ""
 
 
+def judged(name: str, ok: bool, found: str, cure: str = REINSTALL) -> Finding:
+    """Return a finding with its cure, if it needs one."""
+    return Finding(name, ok, found, "" if ok else cure)
+
+
 def check_python() -> Finding:
     """Compare this Python with the oldest one that the package runs on."""
     found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
-    ok = sys.version_info[:2] >= OLDEST_PYTHON
-    return Finding("Python", ok, found, "" if ok else "make .venv again: `make setup PYTHON=python3.12`")
+    cure = "make .venv again: `make setup PYTHON=python3.12`"
+    return judged("Python", sys.version_info[:2] >= OLDEST_PYTHON, found, cure)
 
 
 def check_libraries() -> Finding:
@@ -43,11 +49,11 @@ def check_libraries() -> Finding:
     try:
         asked = importlib.metadata.requires("seq2seq-edu") or []
     except importlib.metadata.PackageNotFoundError:
-        return Finding("libraries", False, "seq2seq-edu itself is not installed", REINSTALL)
+        return judged("libraries", False, "seq2seq-edu itself is not installed")
     names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked if "extra ==" not in line]
     missing = [name for name in names if _version(name) is None]
     found = "not installed: " + ", ".join(missing) if missing else f"all {len(names)} installed"
-    return Finding("libraries", not missing, found, REINSTALL if missing else "")
+    return judged("libraries", not missing, found)
 
 
 def check_torch() -> Finding:
@@ -55,9 +61,8 @@ def check_torch() -> Finding:
     try:
         version = str(importlib.import_module("torch").__version__)
     except (ImportError, OSError) as error:  # OSError: a shared library of it does not load
-        return Finding("PyTorch", False, f"does not import ({error})", REINSTALL)
-    ok = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= OLDEST_TORCH
-    return Finding("PyTorch", ok, version, "" if ok else REINSTALL)
+        return judged("PyTorch", False, f"does not import ({error})")
+    return judged("PyTorch", tuple(map(int, re.findall(r"\d+", version)[:2])) >= OLDEST_TORCH, version)
 
 
 def check_device() -> Finding:
@@ -68,26 +73,22 @@ def check_device() -> Finding:
         return Finding("device", True, "unknown: PyTorch does not import")
     if torch.cuda.is_available():
         return Finding("device", True, f"CUDA: {torch.cuda.get_device_name(0)}")
-    found = f"CPU, {torch.get_num_threads()} threads; no CUDA, and none is needed"
-    if shutil.which("nvidia-smi") is None:
-        return Finding("device", True, found)
     cure = "to use the NVIDIA GPU, install a build of torch with CUDA (https://pytorch.org/get-started)"
-    return Finding("device", True, found, cure)
+    found = f"CPU, {torch.get_num_threads()} threads; no CUDA, and none is needed"
+    return Finding("device", True, found, cure if shutil.which("nvidia-smi") else "")
 
 
-def check_fonts(folder: Path | None = None) -> Finding:
+def check_fonts(folder: Path = FONTS) -> Finding:
     """Load the shipped Chinese font and look for the characters that the figures use."""
-    files = sorted((folder or Path(__file__).parent / "fonts").glob("*.[ot]tf"))
-    if not files:
-        return Finding("fonts", False, "the Chinese font of the package is missing", REINSTALL)
-    try:
-        font = importlib.import_module("matplotlib.ft2font").FT2Font(str(files[0]))
-        missing = [character for character in SAMPLE if font.get_char_index(ord(character)) == 0]
-    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: not a font, or cut short
-        return Finding("fonts", False, f"{files[0].name} does not load ({error})", REINSTALL)
-    if missing:
-        return Finding("fonts", False, f"{files[0].name} lacks {len(missing)} characters", REINSTALL)
-    return Finding("fonts", True, files[0].name)
+    for file in folder.glob("*.[ot]tf"):
+        try:
+            font = importlib.import_module("matplotlib.ft2font").FT2Font(str(file))
+        except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: not a font, or cut short
+            return judged("fonts", False, f"{file.name} does not load ({error})")
+        missing = [letter for letter in SAMPLE if font.get_char_index(ord(letter)) == 0]
+        lacks = f"{file.name} lacks {len(missing)} characters"
+        return judged("fonts", not missing, lacks if missing else file.name)
+    return judged("fonts", False, "the Chinese font of the package is missing")
 
 
 def check_data() -> Finding:
@@ -95,7 +96,7 @@ def check_data() -> Finding:
     try:
         corpora = importlib.import_module("seq2seq_edu.data.corpora")
     except ImportError as error:
-        return Finding("data", False, f"cannot look ({error})", REINSTALL)
+        return judged("data", False, f"cannot look ({error})")
     folder = corpora.data_folder(None)
     here = [name for name in corpora.SHA256 if (folder / name).is_file()]
     try:
@@ -107,35 +108,32 @@ def check_data() -> Finding:
         return Finding("data", False, f"not the published file: {', '.join(spoilt)}", cure)
     found = f"{len(here)} of {len(corpora.SHA256)} files in {folder}"
     later = "what is missing is downloaded on first use; to keep it elsewhere, set SEQ2SEQ_EDU_DATA"
-    return Finding("data", True, found, "" if len(here) == len(corpora.SHA256) else later)
+    return Finding("data", True, found, later if len(here) < len(corpora.SHA256) else "")
 
 
 def check_output() -> Finding:
     """Try to write in this folder, where runs are stored, leaving nothing behind."""
-    place = Path.cwd()
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=Path.cwd()) as file:
             file.write(b"x")
     except OSError as error:
         cure = "choose another folder: `seq2seq-edu train --out FOLDER`"
-        return Finding("output", False, f"cannot write in {place} ({error.strerror})", cure)
-    return Finding("output", True, f"can write in {place}")
+        return Finding("output", False, f"cannot write in {Path.cwd()} ({error.strerror})", cure)
+    return Finding("output", True, f"can write in {Path.cwd()}")
 
 
 def check_disk() -> Finding:
     """Measure the free space in this folder, where runs are stored."""
     free = shutil.disk_usage(Path.cwd()).free
-    ok = free >= DISK_NEEDED
-    cure = "" if ok else "free at least 1 GB, or choose a folder on another disk (`--out FOLDER`)"
-    return Finding("disk", ok, f"{free / 1e9:.1f} GB free", cure)
+    cure = "free at least 1 GB, or choose a folder on another disk (`--out FOLDER`)"
+    return judged("disk", free >= DISK_NEEDED, f"{free / 1e9:.1f} GB free", cure)
 
 
 def check_jupyter() -> Finding:
     """Look for JupyterLab, its kernel and its widgets."""
     versions = {name: _version(name) for name in ("jupyterlab", "ipykernel", "ipywidgets")}
-    ok = all(versions.values())
     found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
-    return Finding("Jupyter", ok, found, "" if ok else REINSTALL)
+    return judged("Jupyter", all(versions.values()), found)
 
 
 CHECKS = (
@@ -150,7 +148,7 @@ def examine() -> list[Finding]:
     Returns
     -------
     findings : list of Finding
-        In the order in which they would stop a reader: ``name``, ``ok``, ``found``, and the ``cure`` if any.
+        In the order in which they would stop a reader.
     """
     return [check() for check in CHECKS]
 
@@ -164,8 +162,7 @@ def main() -> int:
         if finding.cure:
             print(f"{'':<20}-> {finding.cure}")
     problems = sum(not finding.ok for finding in findings)
-    plural = "" if problems == 1 else "s"
-    ask = f"{problems} problem{plural}: do what the arrow says, then ask again."
+    ask = f"{problems} problem{'s' * (problems > 1)}: do what the arrow says, then ask again."
     print(ask if problems else "Everything is in place.")
     return int(problems > 0)
 

@@ -6,7 +6,8 @@ as its source has, and everything else is computed as always.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,14 +19,6 @@ from seq2seq_edu.models import EncoderDecoder, Memory, Seq2Seq, Step
 
 BATCH = 64
 WIDTH = 5
-Way = Callable[[Sequence[Sequence[int]]], list[list[int]]]  # source ids with eos -> target ids with eos
-
-
-def force_length(logits: Tensor, left: Tensor) -> Tensor:
-    """Put eos on top of the rows (B, V) with at most one token left to write, at the bottom of the others."""
-    logits[:, [PAD, BOS]] = -1e4
-    logits[:, EOS] = torch.where(left <= 1, 1e4, -1e4).to(logits.dtype)
-    return logits
 
 
 class EndsOnTime(EncoderDecoder):
@@ -47,8 +40,9 @@ class EndsOnTime(EncoderDecoder):
         """Take the model's step, and end the sentences whose time has come."""
         left = state[:, -1]
         step = self.model.step(y_prev, state[:, :-1], memory)
-        state = torch.cat([step.state, left.unsqueeze(1) - 1], dim=1)
-        return step._replace(logits=force_length(step.logits, left), state=state)
+        step.logits[:, [PAD, BOS]] = -1e4
+        step.logits[:, EOS] = torch.where(left <= 1, 1e4, -1e4).to(step.logits.dtype)
+        return step._replace(state=torch.cat([step.state, left.unsqueeze(1) - 1], dim=1))
 
 
 class TutorialStep(EncoderDecoder):
@@ -69,41 +63,46 @@ class TutorialStep(EncoderDecoder):
         return Step(self.model.logits(features), state, features, None)
 
 
-def ways(model: Seq2Seq, style: StepStyle) -> dict[str, tuple[Way, bool]]:
-    """List the ways to decode by name; True where one works on batches."""
-    device = next(model.parameters()).device
+@dataclass(frozen=True)
+class Way:
+    """One way to decode: so many sentences at once, and hypotheses of each (1: greedy)."""
 
-    def searching(model: EncoderDecoder, size: int, width: int) -> Way:
-        timed = EndsOnTime(model)
+    name: str
+    model: EncoderDecoder
+    size: int = 1
+    width: int = 1
 
-        def search(sources: Sequence[Sequence[int]]) -> list[list[int]]:
-            targets: list[list[int]] = []
-            for start in range(0, len(sources), size):
-                src = pad(sources[start : start + size]).to(device)
-                limit = src.shape[1] + 1
-                if width == 1:
-                    found = greedy(timed, src, src != PAD, max_length=limit)
-                else:
-                    found = beam(timed, src, src != PAD, width=width, max_length=limit)
-                targets += [hypothesis.ids for hypothesis in found]
-            return targets
+    def __call__(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the target ids of some source ids, both with eos."""
+        device, timed = next(self.model.parameters()).device, EndsOnTime(self.model)
+        targets: list[list[int]] = []
+        for start in range(0, len(sources), self.size):
+            src = pad(sources[start : start + self.size]).to(device)
+            limit = src.shape[1] + 1
+            if self.width == 1:
+                found = greedy(timed, src, src != PAD, max_length=limit)
+            else:
+                found = beam(timed, src, src != PAD, width=self.width, max_length=limit)
+            targets += [hypothesis.ids for hypothesis in found]
+        return targets
 
-        return search
 
-    return {
-        "as tutorials write it, one by one": (searching(TutorialStep(model, style), 1, 1), False),
-        "greedy, one by one": (searching(model, 1, 1), False),
-        f"greedy, batches of {BATCH}": (searching(model, BATCH, 1), True),
-        f"beam {WIDTH}, one by one": (searching(model, 1, WIDTH), False),
-        f"beam {WIDTH}, batches of {BATCH}": (searching(model, BATCH, WIDTH), True),
-    }
+def ways(model: Seq2Seq, style: StepStyle) -> list[Way]:
+    """List the ways to decode, the reference first."""
+    return [
+        Way("as tutorials write it, one by one", TutorialStep(model, style)),
+        Way("greedy, one by one", model),
+        Way(f"greedy, batches of {BATCH}", model, BATCH),
+        Way(f"beam {WIDTH}, one by one", model, width=WIDTH),
+        Way(f"beam {WIDTH}, batches of {BATCH}", model, BATCH, WIDTH),
+    ]
 
 
 def check(model: Seq2Seq, style: StepStyle, sources: Sequence[Sequence[int]]) -> None:
     """Refuse to time ways of greedy search, or of beam search, that give different tokens (in float64)."""
-    found = {name: way(sources) for name, (way, _) in ways(model, style).items()}
-    beams = [name for name in found if name.startswith("beam")]
-    for first, *others in ([name for name in found if name not in beams], beams):
-        for name in others:
-            if found[name] != found[first]:
-                raise ValueError(f"{name!r} gives other tokens than {first!r}: timing is useless")
+    for width in (1, WIDTH):
+        first, *others = (way for way in ways(model, style) if way.width == width)
+        wanted = first(sources)
+        for way in others:
+            if way(sources) != wanted:
+                raise ValueError(f"{way.name!r} gives other tokens than {first.name!r}: timing is useless")

@@ -29,25 +29,18 @@ class Peak(NamedTuple):
 def peak(device: torch.device | str = "cpu", seconds: float = 0.4) -> Peak:
     """Measure how fast this PyTorch multiplies matrices and moves memory here, with its present threads.
 
-    The product is of two square matrices, in float32 and in bfloat16; the move copies 128 MB, more than a
-    cache holds (each byte is read and written, and counts twice). A model smaller than the last cache may
-    read its parameters faster than that.
+    The product is of two square matrices; the move copies 128 MB, more than a cache holds (each byte is read
+    and written, and counts twice). A model smaller than the last cache may be read faster than that.
+    Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785.
 
     Parameters
     ----------
-    device : device
-        Where to measure.
-    seconds : float
-        How long to repeat each of the three; the fastest go counts.
+    device : device. Where to measure.
+    seconds : float. How long to repeat each of the three; the fastest go counts.
 
     Returns
     -------
-    peak : Peak
-        FLOPs a second, FLOPs a second, bytes a second.
-
-    References
-    ----------
-    Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785.
+    peak : Peak. FLOPs a second in float32 and in bfloat16, bytes a second.
     """
     if not seconds > 0:
         raise ValueError(f"seconds must be positive; got {seconds}")
@@ -84,32 +77,22 @@ def decoder_step_cost(config: ModelConfig, batch: int, n: int) -> tuple[int, int
 
     Parameters
     ----------
-    config : ModelConfig
-        The model; its sizes alone matter.
-    batch : int
-        Sentences decoded together, B.
-    n : int
-        Source tokens of each.
+    config : ModelConfig. Its sizes alone matter.
+    batch, n : int. Sentences decoded together, B, and source tokens of each.
 
     Returns
     -------
-    flops, bytes : int
-        Of matrix products; in float32. The least that a step can move: intermediate results that a kernel
-        writes and another reads back are not counted.
+    flops, bytes : int. Of matrix products; in float32. The least that a step can move: intermediate results
+        that a kernel writes and another reads back are not counted.
 
     Examples
     --------
-    Of a model with widths of 1: W_a and v_a take 1 + n products, the context n, the GRU's two matrices
-    3 · 2 + 3 · 1, the vocabulary 3 · 5 from [state; context; embedding].
+    With widths of 1: 1 + n products of W_a and v_a, n of the context, 3 · 2 + 3 · 1 of the GRU, and 3 · 5 of
+    the vocabulary, from [state; context; embedding].
 
     >>> tiny = ModelConfig(5, 5, d_e=1, d_h=1, d_s=1, d_a=1, readout="wide", bidirectional=False)
-    >>> flops, moved = decoder_step_cost(tiny, batch=1, n=2)
-    >>> flops == 2 * (1 + 2 + 2 + 9 + 15)
+    >>> decoder_step_cost(tiny, batch=1, n=2)[0] == 2 * (1 + 2 + 2 + 9 + 15)
     True
-
-    References
-    ----------
-    Williams, Waterman and Patterson (2009), doi:10.1145/1498765.1498785.
     """
     if batch < 1 or n < 1:
         raise ValueError(f"a step needs at least one sentence of one token; got batch={batch}, n={n}")

@@ -7,7 +7,7 @@ ValueError). All losses are nats per real target token, and the same: tests and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,37 +22,6 @@ from seq2seq_edu.training import Loss, loss_fast, loss_plain
 StepStyle = Callable[[EncoderDecoder, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-class Path(NamedTuple):
-    """One way to take a training step: a loss, an optimiser, a batch order and a precision."""
-
-    name: str
-    loss: Loss
-    fused: bool = False
-    buckets: bool = False
-    bf16: bool = False
-
-
-class Shape(NamedTuple):
-    """A model to time: its vocabularies, whether they are one table, how a tutorial writes loss and step."""
-
-    vocabulary: tuple[int, int]
-    shared: bool
-    loss: Loss
-    step: StepStyle
-
-    def paths(self) -> tuple[Path, ...]:
-        """Return the reference, then the plain path and what makes it fast, each on top of the last."""
-        return (
-            Path("as tutorials write it", self.loss),
-            Path("plain path: keys once", loss_plain),
-            Path("+ one output projection", loss_one_projection),
-            Path("+ real positions only", loss_real_positions),
-            Path("fast path: + ended rows dropped, fused Adam", loss_fast, fused=True),
-            Path("fast path, length buckets", loss_fast, fused=True, buckets=True),
-            Path("fast path, buckets, bf16", loss_fast, fused=True, buckets=True, bf16=True),
-        )
-
-
 def step_repeating(
     model: EncoderDecoder, y_prev: Tensor, state: Tensor, encoder_states: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -60,17 +29,13 @@ def step_repeating(
 
     Parameters
     ----------
-    model : Seq2Seq
-        With additive attention.
-    y_prev, state : Tensors of shape (B,), (B, d_s)
-        Last token and last state.
-    encoder_states, mask : Tensors of shape (B, n, d_h), (B, n)
-        The source; True at real tokens.
+    model : Seq2Seq with additive attention.
+    y_prev, state : Tensors of shape (B,), (B, d_s). Last token and last state.
+    encoder_states, mask : Tensors of shape (B, n, d_h), (B, n). The source; True at real tokens.
 
     Returns
     -------
-    features, state : Tensors of shape (B, d_r), (B, d_s)
-        What the vocabulary layer reads, and s_t.
+    features, state : Tensors of shape (B, d_r), (B, d_s). What the vocabulary layer reads, and s_t.
     """
     model, attention = _additive(model)
     both = torch.cat([attention.W_a.weight, attention.U_a.weight], dim=1)
@@ -124,19 +89,12 @@ def loss_tutorial(
 
     Parameters
     ----------
-    model : Seq2Seq
-        With additive attention.
-    batch : Batch
-        The pairs.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
-    step : function
-        How the tutorial takes a decoder step.
+    model, batch, label_smoothing : as there; the model has additive attention.
+    step : function. How the tutorial takes a decoder step.
 
     Returns
     -------
-    loss : scalar Tensor
-        Nats per real target token.
+    loss : scalar Tensor. Nats per real target token.
     """
     encoder_states, state = read_source(model, batch.src, batch.src_mask)
     outputs = []
@@ -158,34 +116,26 @@ def loss_d2l(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) 
     for y_prev in batch.tgt_in.unbind(dim=1):
         features, state = step_projecting(model, y_prev, state, encoder_states, batch.src_mask)
         outputs.append(features)
-    logits = model.logits(torch.stack(outputs, dim=1)).flatten(0, 1)
-    targets = batch.tgt_out.flatten()
-    losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    return (losses * batch.tgt_mask.flatten()).sum() / batch.tgt_mask.sum()
+    return _padded_entropy(model.logits(torch.stack(outputs, dim=1)), batch, label_smoothing)
 
 
 def loss_one_projection(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return the same loss with keys projected once and one output projection after the loop."""
-    return _padded_entropy(model.logits(_plain_features(model, batch)), batch, label_smoothing)
+    return _padded_entropy(model.logits(_padded_features(model, batch)), batch, label_smoothing)
 
 
 def loss_real_positions(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return the same loss with the output projection and the cross entropy at real positions only."""
     real = batch.tgt_mask
-    logits = model.logits(_plain_features(model, batch)[real])
+    logits = model.logits(_padded_features(model, batch)[real])
     return F.cross_entropy(logits, batch.tgt_out[real], label_smoothing=label_smoothing)
 
 
-def _plain_features(model: EncoderDecoder, batch: Batch) -> Tensor:
-    """Run the decoder over all rows, one step after the other; return the features (B, m, d_r)."""
-    model, _ = _additive(model)
-    memory, state = model.encode(batch.src, batch.src_mask)
-    features = []
-    for y_prev in batch.tgt_in.unbind(dim=1):
-        token = model.dropout(model.target_embedding(y_prev))
-        state, context, _ = model.decoder(token, state, memory)
-        features.append(model.join(state, context, token))
-    return torch.stack(features, dim=1)
+def _padded_features(model: EncoderDecoder, batch: Batch) -> Tensor:
+    """Return the features (B, m, d_r) of the fast path, had all rows the length of the longest."""
+    rows, m = batch.tgt_in.shape
+    features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, [m] * rows)  # step after step
+    return features.unflatten(0, (m, rows)).transpose(0, 1)
 
 
 def _padded_entropy(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
@@ -194,6 +144,37 @@ def _padded_entropy(logits: Tensor, batch: Batch, label_smoothing: float) -> Ten
     return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=PAD, label_smoothing=label_smoothing)
 
 
+class Path(NamedTuple):
+    """One way to take a training step: a loss, an optimiser, a batch order and a precision."""
+
+    name: str
+    loss: Loss
+    fused: bool = False
+    buckets: bool = False
+    precision: str = "fp32"
+
+
+class Shape(NamedTuple):
+    """A model to time: its vocabularies, whether they are one table, how a tutorial writes loss and step."""
+
+    vocabulary: tuple[int, int]
+    shared: bool
+    loss: Loss
+    step: StepStyle
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the reference, then the plain path and what makes it fast, each on top of the last."""
+        return Path("as tutorials write it", self.loss), *LADDER
+
+
+LADDER = (
+    Path("plain path: keys once", loss_plain),
+    Path("+ one output projection", loss_one_projection),
+    Path("+ real positions only", loss_real_positions),
+    Path("fast path: + ended rows dropped, fused Adam", loss_fast, fused=True),
+    Path("fast path, length buckets", loss_fast, fused=True, buckets=True),
+    Path("fast path, buckets, bf16", loss_fast, fused=True, buckets=True, precision="bf16"),
+)
 WORDS = (7853, 5893)  # a well-known tutorial's vocabularies of the Multi30k captions
 SHAPES = {
     "tutorial": Shape(WORDS, False, loss_tutorial, step_repeating),
@@ -203,23 +184,18 @@ SHAPES = {
 }
 
 
-def model_config(shape: str, widths: dict[str, Any] | None = None) -> ModelConfig:
+def model_config(shape: str) -> ModelConfig:
     """Return the settings of the model that a shape means, with additive attention and without dropout.
 
     Parameters
     ----------
-    shape : {"tutorial", "pytorch", "d2l", "default"}
-        Sizes are those of the configuration of this name.
-    widths : dict, optional
-        Sizes in place of them (tests take tiny ones).
+    shape : {"tutorial", "pytorch", "d2l", "default"}. Sizes are those of the configuration of this name.
 
     Returns
     -------
-    config : ModelConfig
-        ValueError if there is no such shape.
+    config : ModelConfig. ValueError if there is no such shape.
     """
     if shape not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(SHAPES)}; got {shape!r}")
-    chosen = SHAPES[shape]
-    settings: dict[str, Any] = WIDTHS[shape] | (widths or {}) | {"dropout": 0.0}
-    return ModelConfig(*chosen.vocabulary, share_embeddings=chosen.shared, **settings)
+    sizes = WIDTHS[shape] | {"dropout": 0.0, "share_embeddings": SHAPES[shape].shared}
+    return ModelConfig(*SHAPES[shape].vocabulary, **sizes)

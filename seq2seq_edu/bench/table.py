@@ -8,54 +8,65 @@ from __future__ import annotations
 
 import copy
 import statistics
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.benchmark import timer  # waits for a GPU to be done
 
 from seq2seq_edu.bench import decoding
 from seq2seq_edu.bench.machine import Peak, peak, training_flops
-from seq2seq_edu.bench.styles import SHAPES, Path, model_config
+from seq2seq_edu.bench.styles import SHAPES, WORDS, Path, Shape, model_config
 from seq2seq_edu.data import EOS, Batch, IdPair, length_buckets, make_batch
 from seq2seq_edu.experiments.scoring import commit, machine
 from seq2seq_edu.models import EncoderDecoder, Seq2Seq
 from seq2seq_edu.training import Loss, TrainConfig, update
 
 BATCH = 32
+SENTENCES = 128  # to train on, and to decode
 MEMORY_BATCH = 64
-DECODED = 128  # sentences
+CHECKED = 8  # sentences
 FEW = 8  # of so many sentences one is timed one by one: that is slow
 WINDOW = 50  # batches that are sorted together, as in training
-Turn = dict[str, float]  # of a round: rate by way
+Row = dict[str, Any]
 
 
-def captions(
-    count: int, seed: int, vocabulary: tuple[int, int] = SHAPES["tutorial"].vocabulary
-) -> list[IdPair]:
+class Program(NamedTuple):
+    """Something to time: what is done to all of its data, and how much work that is."""
+
+    name: str
+    work: Callable[[Sequence[Any]], object]
+    data: Sequence[Any]
+    amount: int
+
+    def rate(self) -> float:
+        """Do it all once; return how much of it is done in a second."""
+        start = timer()
+        self.work(self.data)
+        return self.amount / (timer() - start)
+
+
+def captions(count: int, seed: int, vocabulary: tuple[int, int] = WORDS) -> list[IdPair]:
     """Draw random ids in sentences as long as Multi30k's captions (mean 13 words, 5 to 30).
 
     Parameters
     ----------
-    count, seed : int
-        Pairs wanted, and where the drawing starts.
-    vocabulary : (int, int)
-        Number of ids of either side.
+    count, seed : int. Pairs wanted, and where the drawing starts.
+    vocabulary : (int, int). Number of ids of either side.
 
     Returns
     -------
-    pairs : list of (source ids, target ids)
-        No special id among them.
+    pairs : list of (source ids, target ids). No special id among them.
     """
     rng = np.random.default_rng(seed)
-    lengths = np.clip(
-        np.rint(rng.gamma(10.0, 1.3, size=(count, 1)) + rng.normal(0, 1.5, size=(count, 2))), 5, 30
-    )
+    drawn = rng.gamma(10.0, 1.3, size=(count, 1)) + rng.normal(0, 1.5, size=(count, 2))
+    first, second = vocabulary
     return [
-        (rng.integers(4, vocabulary[0], int(n)).tolist(), rng.integers(4, vocabulary[1], int(m)).tolist())
-        for n, m in lengths
+        (rng.integers(4, first, n).tolist(), rng.integers(4, second, m).tolist())
+        for n, m in np.clip(np.rint(drawn), 5, 30).astype(int)
     ]
 
 
@@ -73,55 +84,39 @@ def bucket_batches(pairs: list[IdPair], count: int) -> list[Batch]:
     return [make_batch([pairs[k] for k in i]) for i in middle]
 
 
-def run(
-    *,
-    rounds: int = 5,
-    device: torch.device | str = "cpu",
-    shape: str = "tutorial",
-    widths: dict[str, Any] | None = None,
-    sentences: int = 4 * BATCH,
-) -> dict[str, Any]:
+def run(*, rounds: int, device: torch.device | str, shape: str) -> dict[str, Any]:
     """Check that all ways give the same, then let each take its turn once a round; return the table."""
-    config, chosen = model_config(shape, widths), SHAPES[shape]
+    chosen = SHAPES[shape]
     torch.manual_seed(0)
-    model = Seq2Seq(config).to(device)
-    pairs = captions(max(sentences, WINDOW * BATCH), 0, chosen.vocabulary)
-    spread = _check(copy.deepcopy(model).double(), shape, pairs[: min(sentences, 8)], device)
-    batch = make_batch(pairs[: min(sentences, MEMORY_BATCH)]).to(device)
-    reference, _, _, _, fast, *_ = chosen.paths()
-    memory = {path.name: float(kept_bytes(path.loss, model, batch)) for path in (reference, fast)}
-    decoded = _decode_in_turns(model, shape, pairs[: min(sentences, DECODED)], rounds)
-    rows, best = _train_in_turns(model, chosen.paths(), pairs, sentences, rounds)
+    model = Seq2Seq(model_config(shape)).to(device)
+    pairs = captions(max(SENTENCES, WINDOW * BATCH), 0, chosen.vocabulary)
+    losses, gradients = _check(copy.deepcopy(model).double(), chosen, pairs[:CHECKED])
+    rows, decoded, best = _speeds(model, chosen, pairs, rounds)
     return {
         "task": "bench",
         "shape": shape,
         "rows": rows,
         "decoding": decoded,
-        "memory": [
-            {"name": name, "bytes": int(value), "ratio": round(value / memory[reference.name], 3)}
-            for name, value in memory.items()
-        ],
+        "memory": _memory(model, chosen, pairs[:MEMORY_BATCH]),
         "peak": {name: float(f"{value:.4g}") for name, value in best._asdict().items()},
         "rounds": rounds,
         "batch": BATCH,
-        "sentences": sentences,
+        "sentences": SENTENCES,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "loss_spread": spread[0],
-        "gradient_spread": spread[1],
+        "loss_spread": losses,
+        "gradient_spread": gradients,
         "device": machine(torch.device(device)),
         "versions": {"torch": torch.__version__},
         "commit": commit(),
     }
 
 
-def _check(
-    model: Seq2Seq, shape: str, pairs: list[IdPair], device: torch.device | str
-) -> tuple[float, float]:
+def _check(model: Seq2Seq, shape: Shape, pairs: list[IdPair]) -> tuple[float, float]:
     """Return how far losses and gradients of all paths lie apart, in float64; ValueError if not rounding."""
-    batch = make_batch(pairs).to(device)
+    batch = make_batch(pairs).to(next(model.parameters()).device)
     losses: list[float] = []
     gradients: list[Tensor] = []
-    for path in SHAPES[shape].paths():
+    for path in shape.paths():
         model.zero_grad()
         loss = path.loss(model, batch, 0.0)
         loss.backward()
@@ -134,8 +129,17 @@ def _check(
             f"the paths give different losses ({losses}) or gradients (by {wrong:.1e}): one of them is "
             "wrong, so timing is useless"
         )
-    decoding.check(model, SHAPES[shape].step, [[*source, EOS] for source, _ in pairs])
+    decoding.check(model, shape.step, [[*source, EOS] for source, _ in pairs])
     return spread, wrong
+
+
+def _memory(model: Seq2Seq, shape: Shape, pairs: list[IdPair]) -> list[Row]:
+    """Compare what the reference and the fast path keep for the way back."""
+    batch = make_batch(pairs).to(next(model.parameters()).device)
+    reference, _, _, _, fast, *_ = shape.paths()
+    kept = {path.name: kept_bytes(path.loss, model, batch) for path in (reference, fast)}
+    first = kept[reference.name]
+    return [{"name": name, "bytes": n, "ratio": round(n / first, 3)} for name, n in kept.items()]
 
 
 def kept_bytes(loss: Loss, model: EncoderDecoder, batch: Batch) -> int:
@@ -155,77 +159,66 @@ def kept_bytes(loss: Loss, model: EncoderDecoder, batch: Batch) -> int:
     return sum(kept.values())
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Time some work once, and wait for a GPU to be done."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    wait()
-    start = time.perf_counter()
-    work()
-    wait()
-    return time.perf_counter() - start
+def _speeds(
+    model: Seq2Seq, shape: Shape, pairs: list[IdPair], rounds: int
+) -> tuple[list[Row], list[Row], Peak]:
+    """Time all programs round by round, and the machine's peak before each round; its best counts."""
+    trainings, decodings = _trainings(model, shape, pairs), _decodings(model, shape, pairs[:SENTENCES])
+    programs = [*decodings, *trainings]
+    for program in programs:
+        program.work(program.data[:1])  # warm up
+    peaks: list[Peak] = []
+    turns: list[dict[str, float]] = []
+    for _ in range(rounds):
+        peaks.append(peak(next(model.parameters()).device))
+        turns.append({program.name: program.rate() for program in programs})
+    best = Peak(*map(max, zip(*peaks, strict=True)))
+    rows = summary(turns, "tokens_per_second", trainings)
+    for row, path, program in zip(rows, shape.paths(), trainings, strict=True):
+        flops = training_flops(model.config, real_lengths(program.data)) / program.amount  # of a token
+        rate = row["tokens_per_second"] * flops
+        row["share_of_peak"] = round(rate / getattr(best, f"flops_{path.precision}"), 4)
+        row["precision"] = path.precision
+    return rows, summary(turns, "sentences_per_second", decodings), best
 
 
-def _decode_in_turns(model: Seq2Seq, shape: str, pairs: list[IdPair], rounds: int) -> list[dict[str, Any]]:
-    """Time the ways to decode; those that go one by one get every eighth sentence only."""
+def _trainings(model: Seq2Seq, shape: Shape, pairs: list[IdPair]) -> list[Program]:
+    """List the paths, each with batches as they come or from length buckets; work is real target tokens."""
     device = next(model.parameters()).device
+    random = [b.to(device) for b in random_batches(pairs[:SENTENCES])]
+    buckets = [b.to(device) for b in bucket_batches(pairs, len(random))]
+    data = [(path, buckets if path.buckets else random) for path in shape.paths()]
+    return [
+        Program(path.name, partial(_train, model, path), batches, sum(sum(b.tgt_lengths) for b in batches))
+        for path, batches in data
+    ]
+
+
+def _train(model: Seq2Seq, path: Path, data: Sequence[Batch]) -> None:
+    """Take one training step on each batch."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=path.fused or None)
+    config = TrainConfig(label_smoothing=0.0, precision=path.precision)
+    for batch in data:
+        update(model, optimizer, batch, config, path.loss)
+
+
+def _decodings(model: Seq2Seq, shape: Shape, pairs: list[IdPair]) -> list[Program]:
+    """List the ways to decode; those that go one by one get every eighth sentence only."""
     sources = sorted(([*source, EOS] for source, _ in pairs), key=len)
     few = sources[FEW // 2 :: FEW] or sources
-    ways = decoding.ways(model, SHAPES[shape].step)
-    work = {name: (way, sources if batched else few) for name, (way, batched) in ways.items()}
-    for way, chosen in work.values():
-        way(chosen[:1])  # warm up
-    turns = [
-        {name: len(chosen) / _seconds(lambda: way(chosen), device) for name, (way, chosen) in work.items()}  # noqa: B023
-        for _ in range(rounds)
-    ]
-    return summary(turns, "sentences_per_second")
+    data = [(way, few if way.size == 1 else sources) for way in decoding.ways(model, shape.step)]
+    return [Program(way.name, way, chosen, len(chosen)) for way, chosen in data]
 
 
-def _train_in_turns(
-    model: Seq2Seq, paths: tuple[Path, ...], pairs: list[IdPair], sentences: int, rounds: int
-) -> tuple[list[dict[str, Any]], Peak]:
-    """Time the paths round by round, and the machine's peak before each round; its best counts."""
-    device = next(model.parameters()).device
-    random = [b.to(device) for b in random_batches(pairs[:sentences])]
-    buckets = [b.to(device) for b in bucket_batches(pairs, len(random))]
-    data = {path.name: buckets if path.buckets else random for path in paths}
-    for path in paths:
-        _rate(path, model, data[path.name][:1])  # warm up
-    turns, peaks = [], []
-    for _ in range(rounds):
-        peaks.append(peak(device))
-        turns.append({path.name: _rate(path, model, data[path.name]) for path in paths})
-    best = Peak(*(max(values) for values in zip(*peaks, strict=True)))
-    rows = summary(turns, "tokens_per_second")
-    for row, path in zip(rows, paths, strict=True):
-        lengths = real_lengths(data[path.name])
-        flops = row["tokens_per_second"] * training_flops(model.config, lengths) / sum(m for _, m in lengths)
-        row["share_of_peak"] = round(flops / (best.flops_bf16 if path.bf16 else best.flops_fp32), 4)
-        row["precision"] = "bf16" if path.bf16 else "fp32"
-    return rows, best
-
-
-def real_lengths(batches: list[Batch]) -> list[tuple[int, int]]:
+def real_lengths(batches: Sequence[Batch]) -> list[tuple[int, int]]:
     """List the real lengths of all pairs: source with its eos, target with its bos or eos."""
     return [pair for b in batches for pair in zip(b.src_lengths, b.tgt_lengths, strict=True)]
 
 
-def _rate(path: Path, model: Seq2Seq, data: list[Batch]) -> float:
-    """Take one training step on each batch; return real target tokens a second."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=path.fused or None)
-    config = TrainConfig(label_smoothing=0.0, precision="bf16" if path.bf16 else "fp32")
-
-    def work() -> None:
-        for batch in data:
-            update(model, optimizer, batch, config, path.loss)
-
-    return sum(sum(b.tgt_lengths) for b in data) / _seconds(work, data[0].src.device)
-
-
-def summary(turns: list[Turn], speed: str) -> list[dict[str, Any]]:
+def summary(turns: Sequence[dict[str, float]], speed: str, programs: Sequence[Program]) -> list[Row]:
     """Give each way a row: its median rate, and the ratios to the first way of the same round."""
-    first, rows = next(iter(turns[0])), []
-    for name in turns[0]:
+    first, rows = programs[0].name, []
+    for name, *_ in programs:
         ratios = [turn[name] / turn[first] for turn in turns]
         rows.append(
             {
@@ -254,9 +247,8 @@ def render(table: Mapping[str, Any]) -> str:
         f"{training:44}{'tokens/s':>10}{'of peak':>9}{'ratio':>8}   (lowest to highest)",
     ]
     ratio = "{ratio:>8.2f}   ({lowest:.2f} to {highest:.2f})"
-    for row in table["rows"]:
-        line = "{name:44}{tokens_per_second:>10.0f}{share_of_peak:>9.1%}" + ratio
-        lines.append(line.format(**row))
+    rate = "{name:44}{tokens_per_second:>10.0f}{share_of_peak:>9.1%}" + ratio
+    lines += [rate.format(**row) for row in table["rows"]]
     lines += ["", f"{'decoding':44}{'sentences/s':>19}{'ratio':>8}   (lowest to highest)"]
     lines += [("{name:44}{sentences_per_second:>19.1f}" + ratio).format(**row) for row in table["decoding"]]
     lines += ["", f"{'kept for the way back, batch of 64':44}{'MB':>19}{'ratio':>8}"]

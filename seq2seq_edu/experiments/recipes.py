@@ -13,19 +13,13 @@ import torch
 
 from seq2seq_edu.data import Example, IdPair, Subwords, Text, Vocabulary, corpora, grammar, reversal, split
 from seq2seq_edu.metrics import words
-from seq2seq_edu.models import (
-    ATTENTIONS,
-    EncoderDecoder,
-    ModelConfig,
-    Seq2Seq,
-    Transformer,
-    TransformerConfig,
-)
+from seq2seq_edu.models import ATTENTIONS, ModelConfig, Seq2Seq, Transformer, TransformerConfig
 from seq2seq_edu.training import TrainConfig
 
 DATA = ("multi30k", "tatoeba-zh-en", "tatoeba-en-zh", "grammar", "grammar-long", "reversal")
-LONGEST = {"train": 80, "source": 200}  # tokens: longer training pairs are dropped, longer input is refused
+LONGEST = 80  # tokens: longer training pairs are dropped
 
+TUTORIALS = ("tutorial", "pytorch", "d2l")
 ONE_WAY = {"bidirectional": False, "readout": "state"}  # two tutorials' shape: uni-GRU, output from the state
 WIDTHS: dict[str, dict[str, Any]] = {
     "default": {"d_e": 256, "d_h": 512, "d_s": 256, "d_a": 256, "d_r": 256, "dropout": 0.3},
@@ -42,11 +36,8 @@ TRAINING: dict[str, dict[str, Any]] = {
     "small": {"epochs": 2, "tokens": 1000, "lr": 4e-3, "label_smoothing": 0.1},
     "toy": {"epochs": 5, "tokens": 700, "lr": 4e-3, "warmup": 0.1, "label_smoothing": 0.0},
     "classroom": {"epochs": 8, "tokens": 700, "lr": 4e-3, "warmup": 0.1, "label_smoothing": 0.0},
-    "tutorial": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
-    "pytorch": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
-    "d2l": {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1},
     "transformer": {"epochs": 16, "tokens": 1500, "lr": 1e-3, "warmup": 0.1, "label_smoothing": 0.1},
-}
+} | {name: {"epochs": 8, "tokens": 1500, "lr": 1e-3, "label_smoothing": 0.1} for name in TUTORIALS}
 MORE = {  # where the default training is another one: half as much text goes on longer
     "tatoeba-zh-en": {"epochs": 12},
     "tatoeba-en-zh": {"epochs": 12},
@@ -73,30 +64,22 @@ class Prepared:
 
 
 def prepare(
-    name: str,
-    *,
-    config: str = "default",
-    subwords: int | None = None,
-    data_dir: str | Path | None = None,
+    name: str, *, config: str = "default", subwords: int | None = None, data_dir: str | Path | None = None
 ) -> Prepared:
     """Load or generate data by name; its vocabularies come from the training split alone.
 
     Parameters
     ----------
-    name : str
-        One of ``DATA``: three of real text, the others generated (always the same examples).
-    config : str
-        Name of a configuration; "small" and "toy" have half as many subwords.
-    subwords : int, optional
-        Into how many pieces real text is cut; 0 takes whole lower-cased words seen at least twice, as older
-        systems did (Chinese: characters).
-    data_dir : path, optional
-        Where the real text is, if not in :func:`seq2seq_edu.data.corpora.data_folder`.
+    name : str. One of ``DATA``: three of real text, the others generated (always the same examples).
+    config : str. Name of a configuration; "small" and "toy" have half as many subwords.
+    subwords : int, optional. Into how many pieces real text is cut; 0 takes whole lower-cased words seen at
+        least twice, as older systems did (Chinese: characters).
+    data_dir : path, optional. Where the real text is, if not in ``corpora.data_folder``.
 
     Returns
     -------
-    data : Prepared
-        ValueError if the name is unknown or a file is not what it should be; OSError if one cannot be had.
+    data : Prepared. ValueError if the name is unknown or a file is not what it should be; OSError if one
+        cannot be had.
     """
     if name not in DATA:
         raise ValueError(f"data must be one of {', '.join(DATA)}; got {name!r}")
@@ -139,42 +122,31 @@ def _prepare_corpus(name: str, subwords: int, data_dir: str | Path | None) -> Pr
 
     def encode(pairs: Sequence[corpora.Pair]) -> list[IdPair]:
         ids = [(text.encode(cut(p.source)), text.encode(cut(p.target))) for p in pairs]
-        return [(s, t) for s, t in ids if s and t and max(len(s), len(t)) <= LONGEST["train"]]
+        return [(s, t) for s, t in ids if s and t and max(len(s), len(t)) <= LONGEST]
 
     return Prepared(name, text, text, encode(corpus.train), encode(corpus.validation), test, None, tokenize)
 
 
 def configure(
-    data: Prepared,
-    *,
-    attention: str,
-    config: str = "default",
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "fp32",
-    max_steps: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-) -> tuple[ModelConfig | TransformerConfig, TrainConfig]:
+    data: Prepared, *, attention: str, config: str = "default", seed: int = 0, device: str = "auto",
+    precision: str = "fp32", max_steps: int | None = None, changes: Mapping[str, Any] | None = None,
+) -> tuple[ModelConfig | TransformerConfig, TrainConfig]:  # fmt: skip
     """Return the model and training settings that a name means for these data.
 
     Parameters
     ----------
-    data : Prepared
-        From :func:`prepare`.
-    attention : str
-        The score, a name in ``models.ATTENTIONS``. Plain "dot" needs d_s = d_h, so its encoder is made as
-        wide as its decoder. The Transformer has its own ("multi-head") and takes no notice of this.
-    config : str
-        A name in ``CONFIGS[data.name]``; "default" and "transformer" are measured in ``results/``.
-    seed, device, precision, max_steps
-        As in :class:`seq2seq_edu.training.TrainConfig`.
-    changes : mapping, optional
-        Single settings of the model or the training to change, by name: ``{"dropout": 0.1, "epochs": 3}``.
+    data : Prepared. From :func:`prepare`.
+    attention : str. The score, a name in ``models.ATTENTIONS``. Plain "dot" needs d_s = d_h, so its encoder
+        is made as wide as its decoder. The Transformer has its own and takes no notice of this.
+    config : str. A name in ``CONFIGS[data.name]``; "default" and "transformer" are measured in ``results/``.
+    seed, device, precision, max_steps : as in :class:`seq2seq_edu.training.TrainConfig`.
+    changes : mapping, optional. Single settings of the model or the training to change, by name:
+        ``{"dropout": 0.1, "epochs": 3}``.
 
     Returns
     -------
-    model_config, train_config : ModelConfig or TransformerConfig, and TrainConfig
-        ValueError if a name is unknown for these data, or a change fits neither.
+    model_config, train_config : ModelConfig or TransformerConfig, and TrainConfig. ValueError if a name is
+        unknown for these data, or a change fits neither.
     """
     if config not in CONFIGS[data.name]:
         raise ValueError(
@@ -209,11 +181,10 @@ def _changed(model: Any, train: TrainConfig, changes: dict[str, Any]) -> tuple[A
         kinds = (int, float) if isinstance(now, float) else (type(now),)
         if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(now, bool):
             raise ValueError(f"{name} is {now!r} here, so its new value must be like it; got {value!r}")
-    parts = [
-        dataclasses.replace(owner, **{k: v for k, v in changes.items() if known[k] is owner})
-        for owner in (model, train)
-    ]
-    return parts[0], parts[1]
+    of_model, of_training = (
+        {name: value for name, value in changes.items() if known[name] is owner} for owner in (model, train)
+    )
+    return dataclasses.replace(model, **of_model), dataclasses.replace(train, **of_training)
 
 
 def titles() -> dict[str, str]:
@@ -221,18 +192,17 @@ def titles() -> dict[str, str]:
     return {name: f"GRU, {kind.title}" for name, kind in ATTENTIONS.items()} | {"transformer": "Transformer"}
 
 
-def build(config: ModelConfig | TransformerConfig, seed: int) -> EncoderDecoder:
+def build(config: ModelConfig | TransformerConfig, seed: int) -> Seq2Seq | Transformer:
     """Make a model whose first parameters depend on the seed alone.
 
     Parameters
     ----------
-    config, seed : ModelConfig or TransformerConfig, and int
-        Which model, and where PyTorch's generator starts from.
+    config : ModelConfig or TransformerConfig. Which model.
+    seed : int. Where PyTorch's generator starts from.
 
     Returns
     -------
-    model : EncoderDecoder
-        On the CPU, untrained.
+    model : Seq2Seq or Transformer. On the CPU, untrained.
     """
     torch.manual_seed(seed)
     return Transformer(config) if isinstance(config, TransformerConfig) else Seq2Seq(config)

@@ -21,13 +21,12 @@ def read(folder: str | Path) -> list[Record]:
 
     Parameters
     ----------
-    folder : path
-        Usually ``results``.
+    folder : path. Usually ``results``.
 
     Returns
     -------
-    records : list of dict
-        In the order of the file names; ValueError if the folder is missing or a file in it is no JSON.
+    records : list of dict. In the order of the file names; ValueError if the folder is missing or a file
+        in it is no JSON.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -41,13 +40,11 @@ def read_file(path: str | Path) -> Record:
 
     Parameters
     ----------
-    path : path
-        A JSON file.
+    path : path. A JSON file.
 
     Returns
     -------
-    record : dict
-        As it was written; ValueError if it is no JSON.
+    record : dict. As it was written; ValueError if it is no JSON.
     """
     try:
         record: Record = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -66,36 +63,14 @@ def name_of(record: Record) -> str:
     return str(record["attention"] if record["model"] == "seq2seq" else record["model"])
 
 
-def choose(
-    records: Iterable[Record],
-    *,
-    task: str,
-    model: str | None = None,
-    config: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    precision: str | None = None,
-) -> list[Record]:
-    """Choose the records of some runs; what is left out means the full-size model as its recipe makes it.
-
-    ``model`` is "none", "additive", ... or "transformer", and all of them if left out; ``config`` the one of
-    full size, ``changes`` none, ``precision`` either. First comes the model without attention, then by size;
-    of each model by seed.
-
-    Examples
-    --------
-    >>> run = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "parameters": 9}
-    >>> some = [run | {"seed": 1}, run | {"seed": 0}, run | {"seed": 0, "config": "small"}]
-    >>> [record["seed"] for record in choose(some, task="t")]
-    [0, 1]
-    """
+def choose(records: Iterable[Record], task: str) -> list[Record]:
+    """Choose the runs of a task's full-size models as their recipes make them: "none" first, then by size."""
     chosen = [
         record
         for record in records
         if record["task"] == task
-        and model in (None, name_of(record))
-        and record["config"] == (config or ("transformer" if record["model"] == "transformer" else "default"))
-        and record.get("changes", {}) == dict(changes or {})
-        and precision in (None, record.get("device", {}).get("precision"))
+        and record["config"] == ("transformer" if record["model"] == "transformer" else "default")
+        and not record.get("changes")
     ]
     return sorted(chosen, key=lambda r: (name_of(r) != "none", r["parameters"], name_of(r), r["seed"]))
 
@@ -105,15 +80,13 @@ def by_length(record: Mapping[str, Any], measure: str) -> list[Any]:
 
     Parameters
     ----------
-    record : dict
-        From :func:`read`.
-    measure : {"bleu", "exact_match", "mean_length", "low", "high", "count"}
-        The first two come as (score, low, high), with the ends of the 95 % interval.
+    record : dict. From :func:`read`.
+    measure : {"bleu", "exact_match", "mean_length", "low", "high", "count"}. The first two come as (score,
+        low, high), with the ends of the 95 % interval.
 
     Returns
     -------
-    values : list
-        A value a length, shortest first.
+    values : list. A value a length, shortest first.
     """
     return [row[measure] for row in record["by_length"] if row["count"]]
 
@@ -123,13 +96,12 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
     Parameters
     ----------
-    values, digits : sequence of float, and int
-        One a seed, and how many digits are written after the point.
+    values : sequence of float. One a seed.
+    digits : int. How many are written after the point.
 
     Returns
     -------
-    text : str
-        Numbers that are equal as written stand alone; no number is a dash.
+    text : str. Numbers that are equal as written stand alone; no number is a dash.
 
     Examples
     --------
@@ -147,13 +119,11 @@ def minutes(record: Record) -> float:
 
     Parameters
     ----------
-    record : dict
-        From :func:`read`.
+    record : dict. From :func:`read`.
 
     Returns
     -------
-    minutes : float
-        On processors of all threads together.
+    minutes : float. On processors of all threads together.
     """
     return float(record["cpu_seconds" if record["device"]["type"] == "cpu" else "seconds"]) / 60
 
@@ -163,13 +133,11 @@ def where(record: Record) -> str:
 
     Parameters
     ----------
-    record : dict
-        From :func:`read`.
+    record : dict. From :func:`read`.
 
     Returns
     -------
-    text : str
-        Device, threads of a processor, precision: "cpu, 2 threads, fp32".
+    text : str. Device, threads of a processor, precision: "cpu, 2 threads, fp32".
     """
     device = record["device"]
     if device["type"] != "cpu":
@@ -213,14 +181,14 @@ class Group:
         first = self.runs[0]
         if any([by_length(run, k) != by_length(first, k) for run in self.runs for k in ("low", "count")]):
             raise ValueError(f"runs of {self.task}, {self.name} were scored over different lengths")
-        ends = zip(by_length(first, "low"), by_length(first, "high"), strict=True)
-        names = [f"{low}+" if high is None else f"{low}–{high}" for low, high in ends]
         bins = []
-        for name, count, *same in zip(
-            names, by_length(first, "count"), *(by_length(run, "bleu") for run in self.runs), strict=True
+        columns = [by_length(first, k) for k in ("low", "high", "count")]
+        for start, end, count, *same in zip(
+            *columns, *(by_length(run, "bleu") for run in self.runs), strict=True
         ):
             values, lows, highs = zip(*same, strict=True)
             mean, low, high = statistics.fmean(values), min(lows), max(highs)
+            name = f"{start}+" if end is None else f"{start}–{end}"
             bins.append({"name": name, "count": count, "bleu": mean, "low": low, "high": high})
         return bins
 
@@ -236,13 +204,11 @@ def group(records: Iterable[Record]) -> list[Group]:
 
     Parameters
     ----------
-    records : iterable of dict
-        From :func:`read`.
+    records : iterable of dict. From :func:`read`.
 
     Returns
     -------
-    groups : list of Group
-        Each with at least one run.
+    groups : list of Group. Each with at least one run.
     """
     kinds = defaultdict(list)
     for record in records:
@@ -258,12 +224,11 @@ def models(groups: Iterable[Group], task: str) -> list[Group]:
 
     Parameters
     ----------
-    groups, task : iterable of Group, from :func:`group`, and str
-        All that was read, and the name of the data.
+    groups : iterable of Group. All that was read, from :func:`group`.
+    task : str. The name of the data.
 
     Returns
     -------
-    groups : list of Group
-        The one without attention first, then by size; what was not run is not there.
+    groups : list of Group. The one without attention first, then by size; what was not run is not there.
     """
-    return group(choose((run for g in groups for run in g.runs), task=task))
+    return group(choose((run for g in groups for run in g.runs), task))

@@ -15,22 +15,11 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from seq2seq_edu import training
 from seq2seq_edu.experiments import recipes, records, scoring
 from seq2seq_edu.files import write_whole
 from seq2seq_edu.models import EncoderDecoder
-from seq2seq_edu.training import (
-    Checkpoint,
-    Checkpointer,
-    Engine,
-    Entry,
-    TrainConfig,
-    TrainState,
-    fingerprint,
-    load_checkpoint,
-    pick_device,
-    train,
-    update,
-)
+from seq2seq_edu.training import Checkpoint, Entry, TrainConfig, TrainState, load_checkpoint, pick_device
 
 
 @dataclass(frozen=True)
@@ -59,18 +48,15 @@ class OneProcess:
     """A training without torchrun: there is nobody to agree with."""
 
     main = True  # the one process that validates, logs and writes files
-
-    def first(self) -> Any:
-        """Return the context in which the main process goes before the others."""
-        return nullcontext()
+    first = staticmethod(nullcontext)  # the block in which the main process goes before the others
 
     def any(self, wish: bool) -> bool:
         """Tell whether any process wishes something; all ask at the same point."""
         return wish
 
-    def engine(self, model: EncoderDecoder, config: TrainConfig) -> Engine:
+    def engine(self, model: EncoderDecoder, config: TrainConfig) -> training.Engine:
         """Return what takes the optimiser steps."""
-        return update
+        return training.update
 
 
 @contextmanager
@@ -100,20 +86,16 @@ def run(
         model = recipes.build(model_config, config.seed).to(pick_device(config.device))
         engine = group.engine(model, train_config)  # all processes have one model from here on
         state = TrainState(model, data.train, train_config)
-        checkpoints = Checkpointer(
-            out,
-            state,
-            (data.source_text, data.target_text),
-            fingerprint(data.train, data.validation, train_config),
-            save_every=train_config.save_every,
-            about=asdict(config) | {"commit": scoring.commit()},
-            writes=group.main,
-        )
+        settings = training.fingerprint(data.train, data.validation, train_config)
+        texts, about = (data.source_text, data.target_text), asdict(config) | {"commit": scoring.commit()}
+        checkpoints = training.Checkpointer(out, state, texts, settings, about=about, writes=group.main)
         if resume:
             checkpoints.restore()
         validation = data.validation if group.main else ()
-        training = train(model, data.train, train_config, validation=validation, state=state, engine=engine)
-        entries = _follow(checkpoints.follow(training), out / "log.jsonl", state, group)
+        steps = training.train(
+            model, data.train, train_config, validation=validation, state=state, engine=engine
+        )
+        entries = _follow(checkpoints.follow(steps), out / "log.jsonl", state, group)
     if not group.main:
         return {}
     return _finish(out, data, train_config, state, entries) if state.step == state.total else None
@@ -194,17 +176,20 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(training: Any, log: Path, state: TrainState, group: Any) -> list[Entry]:
+def _follow(steps: Any, log: Path, state: TrainState, group: Any) -> list[Entry]:
     """Run a training to its end, or until Ctrl-C in any process; show and log it; return all entries."""
-    entries = _read_log(log, state.step) if group.main else []
+    entries: list[Entry] = []
+    lines: IO[str] | None = None
+    if group.main:
+        entries, lines = _go_on(log, state.step)
     silent = None if group.main else True  # None: where there is no terminal
     with (
         _interruptible() as caught,
         tqdm(total=state.total, unit="step", disable=silent, smoothing=0.05) as bar,
-        closing(training),  # that writes the checkpoint of an interrupted one
-        _open_log(log, entries) if group.main and state.step < state.total else nullcontext() as lines,
+        closing(steps),  # that writes the checkpoint of an interrupted one
+        lines or nullcontext(),
     ):
-        for entry in training:
+        for entry in steps:
             entries.append(entry)
             if lines is not None:
                 lines.write(json.dumps(entry) + "\n")
@@ -219,20 +204,13 @@ def show(entry: Entry, bar: Any) -> None:
     bar.update(int(entry["step"]) - bar.n)
     bar.set_postfix(loss=f"{entry['loss']:.3f}")
     if "validation" in entry:
-        text = (
-            "epoch {epoch:.0f}  step {step:.0f}  loss {loss:.3f}  "
-            "validation {validation:.3f} nats/token  {seconds:.0f} s"
-        )
-        bar.write(text.format(**entry), file=sys.stderr)
+        text = "epoch {epoch:.0f}  step {step:.0f}  loss {loss:.3f}  validation {validation:.3f} nats/token"
+        bar.write((text + "  {seconds:.0f} s").format(**entry), file=sys.stderr)
 
 
-def _read_log(log: Path, step: int) -> list[Entry]:
-    """Read the entries up to a step, if there are any; a last line that was cut short does not count."""
+def _go_on(log: Path, step: int) -> tuple[list[Entry], IO[str]]:
+    """Read the entries up to a step; write the log again without those after it, and open it below them."""
     whole = log.read_text(encoding="utf-8").rpartition("\n")[0] if log.is_file() and step else ""
-    return [entry for line in whole.splitlines() if (entry := json.loads(line))["step"] <= step]
-
-
-def _open_log(log: Path, entries: list[Entry]) -> IO[str]:
-    """Write the entries from before an interruption again, without those after it, and go on below them."""
-    write_whole(log, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
-    return log.open("a", encoding="utf-8", buffering=1)
+    lines = [line for line in whole.splitlines() if json.loads(line)["step"] <= step]
+    write_whole(log, "".join(line + "\n" for line in lines).encode())
+    return [json.loads(line) for line in lines], log.open("a", encoding="utf-8", buffering=1)

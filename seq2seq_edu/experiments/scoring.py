@@ -17,7 +17,7 @@ from cpuinfo import get_cpu_info
 from seq2seq_edu import __version__
 from seq2seq_edu.data import Example
 from seq2seq_edu.decoding import Translation, Translator
-from seq2seq_edu.experiments.recipes import LONGEST, Prepared
+from seq2seq_edu.experiments.recipes import Prepared
 from seq2seq_edu.metrics import bleu, bleu_interval, by_length, corpus_alignment, exact_match, words
 from seq2seq_edu.models import EncoderDecoder
 from seq2seq_edu.training import Checkpoint, TrainConfig, validate
@@ -40,7 +40,7 @@ def evaluate(
     """
     sources, references = [s for s, _ in data.test], [t for _, t in data.test]
     translator = Translator(model, data.source_text, data.target_text)
-    translations = translator.translate(sources, max_source=LONGEST["source"])
+    translations = translator.translate(sources)
     outputs = [t.text for t in translations]
     metrics: dict[str, Any] = {"decoding": "greedy", "test_sentences": len(sources)}
     metrics |= _bleu_scores(outputs, references, data.tokenize)
@@ -48,7 +48,7 @@ def evaluate(
         value = round(exact_match(outputs, references), 4)
         metrics["exact_match"] = {"value": value, "unit": "fraction of sentences"}
     if width > 1:
-        best = translator.translate(sources, width=width, length_penalty=1.0, max_source=LONGEST["source"])
+        best = translator.translate(sources, width=width)
         name = {"decoding": f"beam {width}, log-probability divided by length (penalty 1.0)"}
         metrics[f"beam{width}"] = name | _bleu_scores([t.text for t in best], references, data.tokenize)
     nll = validate(model, data.validation)
@@ -154,10 +154,10 @@ def processor() -> str:
 @lru_cache
 def commit() -> str | None:
     """Name the commit of this checkout, "-dirty" if a file is changed, as it was when first asked."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        place = Path(__file__).parent
-        done = subprocess.run(words, capture_output=True, cwd=place, text=True, timeout=10, check=True)
+        return subprocess.check_output(
+            words, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True, timeout=10
+        ).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None

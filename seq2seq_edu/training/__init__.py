@@ -2,10 +2,9 @@
 
 from seq2seq_edu.training.checkpointer import Checkpointer, fingerprint
 from seq2seq_edu.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from seq2seq_edu.training.config import TrainConfig, pick_device
+from seq2seq_edu.training.config import TrainConfig, count_steps, learning_rate, pick_device, schedule
 from seq2seq_edu.training.loop import Engine, Entry, train, update
 from seq2seq_edu.training.losses import Loss, loss_fast, loss_plain, validate
-from seq2seq_edu.training.plan import count_steps, learning_rate, schedule
 from seq2seq_edu.training.state import TrainState, running_mean, since_start
 
 __all__ = [

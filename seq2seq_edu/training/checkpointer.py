@@ -30,20 +30,12 @@ class Checkpointer:
     """Write ``best.safetensors`` and ``last.safetensors`` of one training, and read them again."""
 
     def __init__(
-        self,
-        folder: Path,
-        state: TrainState,
-        texts: tuple[Text, Text],
-        settings: Mapping[str, Any],
-        *,
-        save_every: int,
-        about: Mapping[str, Any] | None = None,
-        writes: bool = True,  # of several processes all resume, and one writes
-    ) -> None:
+        self, folder: Path, state: TrainState, texts: tuple[Text, Text], settings: Mapping[str, Any], *,
+        about: Mapping[str, Any] | None = None, writes: bool = True,  # of several processes one writes
+    ) -> None:  # fmt: skip
         self.best, self.last = folder / "best.safetensors", folder / "last.safetensors"
         self.state, self.texts, self.settings = state, texts, dict(settings)
-        self.save_every, self.about, self.writes = save_every, dict(about or {}), writes
-        self.saved = False
+        self.about, self.writes, self.saved = dict(about or {}), writes, False
 
     def follow(self, training: Iterator[Entry]) -> Iterator[Entry]:
         """Pass on the entries of a training; write checkpoints where due, and when the reader stops."""
@@ -52,7 +44,7 @@ class Checkpointer:
                 if entry.get("validation") == self.state.progress["best"]:
                     self._write(self.best, self.state.averaged)
                 step, measured = entry["step"], "validation" in entry
-                if measured or step % self.save_every == 0 or step == self.state.total:
+                if measured or step % self.state.config.save_every == 0 or step == self.state.total:
                     self.save()
                 yield entry
         except GeneratorExit:  # the reader has stopped between two entries

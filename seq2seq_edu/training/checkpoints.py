@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer
 
 FORMAT, VERSION = "seq2seq-edu", "1"
 KINDS: dict[str, type[Vocabulary] | type[Subwords]] = {"words": Vocabulary, "subwords": Subwords}
-MODELS: dict[str, Callable[[dict[str, Any]], EncoderDecoder]] = {  # how each kind is built from its settings
-    Seq2Seq.kind: lambda settings: Seq2Seq(ModelConfig(**settings)),
-    Transformer.kind: lambda settings: Transformer(TransformerConfig(**settings)),
+MODELS: dict[str, tuple[Any, Any]] = {  # class and settings of each kind
+    Seq2Seq.kind: (Seq2Seq, ModelConfig),
+    Transformer.kind: (Transformer, TransformerConfig),
 }
 
 
@@ -42,16 +42,10 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path: Path,
-    model: EncoderDecoder,
-    source_text: Text,
-    target_text: Text,
-    *,
-    about: Mapping[str, Any] | None = None,
-    progress: Mapping[str, Any] | None = None,
-    optimizer: Mapping[str, Tensor] | None = None,
-    half: bool = False,
-) -> None:
+    path: Path, model: EncoderDecoder, source_text: Text, target_text: Text, *,
+    about: Mapping[str, Any] | None = None, progress: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None, half: bool = False,
+) -> None:  # fmt: skip
     """Write a model, its vocabularies and what was said of the run to one file, whole or not at all.
 
     ``progress`` and ``optimizer`` are what resuming needs; ``half`` stores parameters in float16, half the
@@ -79,14 +73,13 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
     Parameters
     ----------
-    path : Path or str
-        The file, or a folder: then its ``model``, ``best`` or ``last.safetensors``, whichever is there first.
+    path : Path or str. The file, or a folder: then its ``model``, ``best`` or ``last.safetensors``, whichever
+        is there first.
 
     Returns
     -------
-    checkpoint : Checkpoint
-        On the CPU. CheckpointError if there is no such file, it is cut short, not ours, of another version,
-        or its tensors do not fit its configuration.
+    checkpoint : Checkpoint. On the CPU. CheckpointError if there is no such file, it is cut short, not ours,
+        of another version, or its tensors do not fit its configuration.
     """
     path = find(Path(path))
     try:
@@ -106,8 +99,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{VERSION}: install the release that wrote it, or train again"
         )
     try:
-        build = MODELS[metadata.get("model", Seq2Seq.kind)]  # the first files did not say
-        model = build(json.loads(metadata["config"]))
+        kind, settings = MODELS[metadata.get("model", Seq2Seq.kind)]  # the first files did not say
+        model = kind(settings(**json.loads(metadata["config"])))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 stored, wanted = tensors.pop(f"model.{name}"), parameter.shape

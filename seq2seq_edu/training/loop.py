@@ -12,9 +12,8 @@ from torch import Tensor
 
 from seq2seq_edu.data import Batch, IdPair, make_batch
 from seq2seq_edu.models import EncoderDecoder
-from seq2seq_edu.training.config import TrainConfig
+from seq2seq_edu.training.config import TrainConfig, learning_rate, schedule
 from seq2seq_edu.training.losses import Loss, loss_fast, validate
-from seq2seq_edu.training.plan import learning_rate, schedule
 from seq2seq_edu.training.state import TrainState
 
 Entry = dict[str, float]  # of the log
@@ -22,29 +21,22 @@ Engine = Callable[[EncoderDecoder, torch.optim.Optimizer, Batch, TrainConfig], t
 
 
 def update(
-    model: EncoderDecoder,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    config: TrainConfig,
+    model: EncoderDecoder, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig,
     loss: Loss = loss_fast,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Take one optimiser step: loss, gradient, clipping, new parameters.
 
     Parameters
     ----------
-    model, optimizer : EncoderDecoder and Optimizer of its parameters
-        Changed in place.
-    batch : Batch
-        On the model's device.
-    config : TrainConfig
-        Its ``label_smoothing``, ``clip``, ``precision`` and ``compile``.
-    loss : function
-        Which path computes the loss; all give the same.
+    model, optimizer : EncoderDecoder, and Optimizer of its parameters. Changed in place.
+    batch : Batch. On the model's device.
+    config : TrainConfig. Its ``label_smoothing``, ``clip``, ``precision`` and ``compile``.
+    loss : function. Which path computes the loss; all give the same.
 
     Returns
     -------
-    loss, gradient : scalar Tensors
-        Nats per real target token before the step, and the norm of the gradient before clipping.
+    loss, gradient : scalar Tensors. Nats per real target token before the step, and the norm of the gradient
+        before clipping.
     """
     loss = _compiled(loss) if config.compile else loss
     optimizer.zero_grad(set_to_none=True)
@@ -63,44 +55,28 @@ def _compiled(loss: Loss) -> Loss:
 
 
 def train(
-    model: EncoderDecoder,
-    pairs: Sequence[IdPair],
-    config: TrainConfig,
-    *,
-    validation: Sequence[IdPair] = (),
-    state: TrainState | None = None,
-    engine: Engine = update,
-) -> Iterator[Entry]:
+    model: EncoderDecoder, pairs: Sequence[IdPair], config: TrainConfig, *,
+    validation: Sequence[IdPair] = (), state: TrainState | None = None, engine: Engine = update,
+) -> Iterator[Entry]:  # fmt: skip
     """Train a model, giving an entry of the log every ``config.log_every`` steps.
 
     Parameters
     ----------
-    model : EncoderDecoder
-        Trained in place.
-    pairs : sequence of (source ids, target ids)
-        The training data, without bos and eos.
-    config : TrainConfig
-        How to train.
-    validation : sequence of id pairs, optional
-        Measured at the end of every epoch and of the training.
-    state : TrainState, optional
-        The optimiser, and how far the training has come; a new one if left out. One that a checkpoint was
-        read into goes on exactly where that was written.
-    engine : function, optional
-        Takes a step in place of :func:`update`, for instance together with other processes.
+    model : EncoderDecoder. Trained in place.
+    pairs : sequence of (source ids, target ids). The training data, without bos and eos.
+    config : TrainConfig. How to train.
+    validation : sequence of id pairs, optional. Measured at the end of every epoch and of the training.
+    state : TrainState, optional. The optimiser, and how far the training has come; a new one if left out. One
+        that a checkpoint was read into goes on exactly where that was written.
+    engine : function, optional. Takes a step in place of :func:`update`, for instance with other processes.
 
     Yields
     ------
-    entry : dict of str to float
-        ``step``, ``epoch``, ``loss`` (nats per target token, smoothed as trained), ``lr``, ``gradient``
-        (norm before clipping), ``tokens`` (target tokens so far), ``seconds`` (wall clock) and
-        ``cpu_seconds``, both with what came before an interruption; where measured, ``validation`` (nats per
-        target token) and ``seconds_to_best`` (from the start of the process to the lowest one).
-
-    Raises
-    ------
-    ValueError, FloatingPointError
-        If there are no pairs; if the loss or its gradient is not finite.
+    entry : dict of str to float. ``step``, ``epoch``, ``loss`` (nats per target token, smoothed as trained),
+        ``lr``, ``gradient`` (norm before clipping), ``tokens`` (target tokens so far), ``seconds`` (wall
+        clock) and ``cpu_seconds``, both with what came before an interruption; where measured, ``validation``
+        (nats per target token) and ``seconds_to_best`` (from the start of the process to the lowest one).
+        ValueError if there are no pairs, FloatingPointError if the loss or its gradient is not finite.
     """
     state = state or TrainState(model, pairs, config)
     device, total = next(model.parameters()).device, state.total

@@ -22,15 +22,12 @@ def loss_plain(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0
 
     Parameters
     ----------
-    model, batch : EncoderDecoder and Batch
-        Their loss is asked for.
-    label_smoothing : float
-        As in ``torch.nn.functional.cross_entropy``.
+    model, batch : EncoderDecoder, and Batch on its device.
+    label_smoothing : float. As in ``torch.nn.functional.cross_entropy``.
 
     Returns
     -------
-    loss : scalar Tensor
-        Nats per real target token (eos counts, padding does not).
+    loss : scalar Tensor. Nats per real target token (eos counts, padding does not).
     """
     logits, _ = model(batch.src, batch.src_mask, batch.tgt_in)
     real = batch.tgt_mask
@@ -42,13 +39,11 @@ def loss_fast(model: EncoderDecoder, batch: Batch, label_smoothing: float = 0.0)
 
     Parameters
     ----------
-    model, batch, label_smoothing
-        As there.
+    model, batch, label_smoothing : as there.
 
     Returns
     -------
-    loss : scalar Tensor
-        Nats per real target token.
+    loss : scalar Tensor. Nats per real target token.
     """
     features = model.readouts(batch.src, batch.src_mask, batch.tgt_in, batch.tgt_lengths)
     targets = pack_padded_sequence(batch.tgt_out, torch.tensor(batch.tgt_lengths), batch_first=True).data
@@ -61,17 +56,13 @@ def validate(model: EncoderDecoder, pairs: Sequence[IdPair], tokens: int = 4000)
 
     Parameters
     ----------
-    model : EncoderDecoder
-        The model; its mode (training or evaluation) is put back afterwards.
-    pairs : sequence of (source ids, target ids)
-        For instance the validation split.
-    tokens : int
-        Target positions a batch.
+    model : EncoderDecoder. Its mode (training or evaluation) is put back afterwards.
+    pairs : sequence of (source ids, target ids). For instance the validation split.
+    tokens : int. Target positions a batch.
 
     Returns
     -------
-    nll : float
-        Nats per target token, eos included; no label smoothing. ValueError if there are no pairs.
+    nll : float. Nats per target token, eos included; no label smoothing. ValueError if there are no pairs.
     """
     if not pairs:
         raise ValueError("there are no pairs to measure the loss on")

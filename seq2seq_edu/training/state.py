@@ -14,8 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from seq2seq_edu.data import IdPair
 from seq2seq_edu.models import EncoderDecoder
-from seq2seq_edu.training.config import TrainConfig, pick_device
-from seq2seq_edu.training.plan import count_steps
+from seq2seq_edu.training.config import TrainConfig, count_steps, pick_device
 
 
 def since_start() -> float:
@@ -46,7 +45,8 @@ class TrainState:
     def __init__(self, model: EncoderDecoder, pairs: Sequence[IdPair], config: TrainConfig) -> None:
         if not pairs:
             raise ValueError("there are no training pairs")
-        self.model, self.total = model.to(pick_device(config.device)), count_steps(pairs, config)
+        self.model, self.config = model.to(pick_device(config.device)), config
+        self.total = count_steps(pairs, config)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), fused=True)
         self.mean = running_mean(model, config.average) if config.average else None
         self.progress: dict[str, Any] = {

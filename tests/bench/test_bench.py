@@ -12,6 +12,7 @@ from seq2seq_edu.bench import decoding, machine, styles, table
 from seq2seq_edu.bench.styles import SHAPES
 from seq2seq_edu.data import Batch, make_batch
 from seq2seq_edu.decoding import greedy
+from seq2seq_edu.experiments.recipes import WIDTHS
 from seq2seq_edu.models import EncoderDecoder, ModelConfig, Seq2Seq, Transformer, TransformerConfig
 from seq2seq_edu.training import loss_fast, loss_plain
 
@@ -52,7 +53,7 @@ def test_every_path_gives_the_loss_and_gradients_of_the_plain_one(shape: str, ex
 
 def test_the_tutorials_have_additive_attention_only() -> None:
     batch = make_batch(PAIRS)
-    for loss in (styles.loss_tutorial, styles.loss_pytorch, styles.loss_one_projection):
+    for loss in (styles.loss_tutorial, styles.loss_pytorch):
         with pytest.raises(ValueError, match="has additive attention; got scaled"):
             loss(small(attention="scaled"), batch)
     other = Transformer(TransformerConfig(13, 11, d_model=8, d_ff=5, layers=1, heads=2))
@@ -188,8 +189,8 @@ def test_every_way_to_decode_gives_the_same_tokens_and_ends_on_time(shape: str) 
     sources = [[*source, 2] for source, _ in PAIRS]
     decoding.check(model, step, sources)
     ways = decoding.ways(model, step)
-    assert [batched for _, batched in ways.values()] == [False, False, True, False, True]
-    for way, _ in ways.values():
+    assert [way.size > 1 for way in ways] == [False, False, True, False, True]
+    for way in ways:
         targets = way(sources)
         assert [len(target) for target in targets] == [7, 2, 4, 3]
         assert all(target[-1] == 2 and not set(target[:-1]) & {0, 1, 2} for target in targets)
@@ -243,14 +244,17 @@ def test_memory_is_what_the_way_back_needs() -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes seconds and is tested above."""
     monkeypatch.setattr(table, "peak", lambda device: machine.Peak(2e9, 4e9, 1e11))
+    monkeypatch.setattr(table, "SENTENCES", 9)
+    monkeypatch.setattr(table, "WINDOW", 2)
+    for shape in SHAPES:
+        monkeypatch.setitem(WIDTHS, shape, WIDTHS[shape] | SMALL)
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shape", ["tutorial", "d2l"])
 def test_the_table_of_a_small_run(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHAPES, shape, SHAPES[shape]._replace(vocabulary=(50, 40)))
-    monkeypatch.setattr(table, "WINDOW", 2)
-    found = table.run(rounds=3, shape=shape, widths=SMALL, sentences=9)
+    found = table.run(rounds=3, device="cpu", shape=shape)
     assert json.loads(json.dumps(found)) == found
     assert [row["name"] for row in found["rows"]] == [path.name for path in SHAPES[shape].paths()]
     for rows, speed in ((found["rows"], "tokens_per_second"), (found["decoding"], "sentences_per_second")):
@@ -259,7 +263,7 @@ def test_the_table_of_a_small_run(shape: str, monkeypatch: pytest.MonkeyPatch) -
             assert row[speed] > 0 and row["lowest"] <= row["ratio"] <= row["highest"]
     assert [row["precision"] for row in found["rows"]] == ["fp32"] * 6 + ["bf16"]
     lengths = [(len(source) + 1, len(target) + 1) for source, target in table.captions(64, 0, (50, 40))[:9]]
-    config = styles.model_config(shape, SMALL)
+    config = styles.model_config(shape)
     flops = machine.training_flops(config, lengths) / sum(m for _, m in lengths)  # of a token
     for row in found["rows"][:5]:  # the others are in batches of other sentences
         assert row["share_of_peak"] == pytest.approx(row["tokens_per_second"] * flops / 2e9, abs=1e-4)
@@ -283,11 +287,13 @@ def test_the_table_of_a_small_run(shape: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ratios_are_taken_within_a_round() -> None:
-    first, second = table.summary([{"a": 10, "b": 30}, {"a": 20, "b": 40}], "speed")
+    programs = [table.Program(name, len, [], 1) for name in "ab"]
+    first, second = table.summary([{"a": 10, "b": 30}, {"a": 20, "b": 40}], "speed", programs)
     assert (first["speed"], first["lowest"], first["ratio"], first["highest"]) == (15, 1, 1, 1)
     assert (second["speed"], second["lowest"], second["ratio"], second["highest"]) == (35, 2, 2.5, 3)
 
 
+@pytest.mark.usefixtures("quick")
 def test_paths_that_disagree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Loss(torch.autograd.Function):
         """Give the right loss and gradients a little too large."""
@@ -307,8 +313,9 @@ def test_paths_that_disagree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
         value: torch.Tensor = Loss.apply(loss_fast(model, batch, smoothing))
         return value
 
-    monkeypatch.setattr(table, "_decode_in_turns", lambda *_: pytest.fail("decoding was timed"))
+    monkeypatch.setattr(table, "_speeds", lambda *_: pytest.fail("something was timed"))
+    right = styles.LADDER
     for wrong in (too_large, too_steep):
-        monkeypatch.setattr(styles, "loss_real_positions", wrong)
+        monkeypatch.setattr(styles, "LADDER", (*right, styles.Path("wrong", wrong)))
         with pytest.raises(ValueError, match="(?s)different losses .*timing is useless"):
-            table.run(rounds=1, widths=SMALL, sentences=5)
+            table.run(rounds=1, device="cpu", shape="tutorial")

@@ -14,31 +14,17 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from seq2seq_edu import training
 from seq2seq_edu.cli import main
-from seq2seq_edu.data import Vocabulary, corpora, reversal, split
+from seq2seq_edu.data import Vocabulary, corpora
 from seq2seq_edu.decoding import Translator
-from seq2seq_edu.experiments import recipes, runs
+from seq2seq_edu.experiments import recipes
 from seq2seq_edu.models import ModelConfig, Seq2Seq
 from seq2seq_edu.training import load_checkpoint, save_checkpoint
 
 SOURCE, TARGET = Vocabulary("abcdefghi"), Vocabulary("tuvwxyz")
 TRAIN = ["train", "--data", "reversal", "--device", "cpu", "--max-steps", "7", "--out", "run"]
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Make the generated data and the model for them small; work in an empty folder."""
-    draw, cut = reversal, split
-    monkeypatch.setattr(recipes, "reversal", lambda count, *, seed: draw(71, seed=seed, symbols=5))
-    monkeypatch.setattr(
-        recipes,
-        "split",
-        lambda examples, *, validation, test, seed: cut(examples, validation=11, test=13, seed=seed),
-    )
-    monkeypatch.setitem(recipes.WIDTHS, "toy", {"d_e": 5, "d_h": 14, "d_s": 13, "d_a": 7, "d_r": 3})
-    monkeypatch.setitem(recipes.TRAINING, "toy", {"epochs": 2, "tokens": 101, "lr": 0.01})
-    monkeypatch.delenv("SEQ2SEQ_EDU_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 @pytest.fixture
@@ -348,7 +334,7 @@ def test_a_full_memory_names_the_setting_to_lower(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "update", full)
+        patch.setattr(training, "update", full)
         assert main(TRAIN) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith(f"seq2seq-edu: error: {where} of this machine is full: take smaller batches")
@@ -363,7 +349,7 @@ def test_other_errors_are_not_taken_for_a_full_memory(monkeypatch: pytest.Monkey
     def broken(*args: object, **options: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(runs, "update", broken)
+    monkeypatch.setattr(training, "update", broken)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         main(TRAIN)
 

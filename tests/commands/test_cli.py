@@ -15,7 +15,7 @@ import torch
 
 from seq2seq_edu.bench import machine, table
 from seq2seq_edu.cli import main
-from seq2seq_edu.data import EOS, reversal, split
+from seq2seq_edu.data import EOS
 from seq2seq_edu.decoding import Translator
 from seq2seq_edu.experiments import recipes, runs, scoring
 from seq2seq_edu.training import load_checkpoint, save_checkpoint
@@ -24,22 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "record.json"]
 STEPS = 11
 TRAIN = ["train", "--data", "reversal", "--device", "cpu", "--max-steps", str(STEPS)]
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Make the generated data and the model for them small; work in an empty folder."""
-    draw, cut = reversal, split
-    monkeypatch.setattr(recipes, "reversal", lambda count, *, seed: draw(71, seed=seed, symbols=5))
-    monkeypatch.setattr(
-        recipes,
-        "split",
-        lambda examples, *, validation, test, seed: cut(examples, validation=11, test=13, seed=seed),
-    )
-    widths = {"d_e": 5, "d_h": 14, "d_s": 11, "d_a": 7, "d_r": 3, "dropout": 0.2}
-    monkeypatch.setitem(recipes.WIDTHS, "toy", widths)
-    monkeypatch.setitem(recipes.TRAINING, "toy", {"epochs": 2, "tokens": 101, "lr": 0.01})
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 def train(out: Path, *more: str) -> int:
@@ -361,9 +346,9 @@ def test_evaluate_refuses_another_vocabulary(
 def test_bench_prints_the_table_and_writes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    whole = table.run
-    widths = {"d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5}
-    monkeypatch.setattr(table, "run", lambda **options: whole(widths=widths, sentences=5, **options))
+    widths = recipes.WIDTHS["tutorial"] | {"d_e": 3, "d_h": 10, "d_s": 7, "d_a": 5}
+    monkeypatch.setitem(recipes.WIDTHS, "tutorial", widths)
+    monkeypatch.setattr(table, "SENTENCES", 5)
     monkeypatch.setattr(table, "WINDOW", 2)
     monkeypatch.setattr(machine, "SIDE", 64)
     record = tmp_path / "bench.json"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq_edu.data import UNK, Example, corpora, grammar, reversal, split
+from seq2seq_edu.data import UNK, Example, corpora, grammar
 from seq2seq_edu.data.corpora import Corpus, Pair
 from seq2seq_edu.decoding import Translation, Translator
 from seq2seq_edu.experiments import recipes, scoring
@@ -19,18 +19,6 @@ from seq2seq_edu.models import ATTENTIONS, ModelConfig, Seq2Seq, Transformer
 from seq2seq_edu.training import Checkpoint, TrainConfig, train
 
 SIZES = {"d_e": 11, "d_h": 22, "d_s": 13, "d_a": 7, "d_r": 5, "dropout": 0.0}
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw 71 generated examples in place of 20,000 and hold out 11 and 13 of them."""
-    draw, cut = reversal, split
-    monkeypatch.setattr(recipes, "reversal", lambda count, *, seed: draw(71, seed=seed, symbols=5))
-    monkeypatch.setattr(
-        recipes,
-        "split",
-        lambda examples, *, validation, test, seed: cut(examples, validation=11, test=13, seed=seed),
-    )
 
 
 def planted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:

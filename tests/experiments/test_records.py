@@ -62,18 +62,12 @@ def test_what_is_not_asked_for_is_the_full_size_model_as_it_is() -> None:
         run(0, 39.0, parameters=5_500_000, **transformer), run(0, 25.0, attention="none"),
         run(0, 38.0, task="tatoeba-zh-en"), run(0, 34.0, attention="dot", parameters=2_500_000),
     ]  # fmt: skip
-    chosen = records.choose(some, task="multi30k")
+    chosen = records.choose(some, "multi30k")
     assert [records.name_of(r) for r in chosen] == ["none", "dot", "additive", "additive", "transformer"]
-    additive = records.choose(some, task="multi30k", model="additive")
-    assert [(r["seed"], r["changes"], r["config"]) for r in additive] == [
+    assert [(r["seed"], r["changes"], r["config"]) for r in chosen if r["attention"] == "additive"] == [
         (0, {}, "default"),
         (1, {}, "default"),
     ]
-    for wanted, seeds in (
-        ({"changes": {"dropout": 0.0}}, [0]), ({"config": "small"}, [0]), ({"precision": "bf16"}, [0, 1]),
-        ({"precision": "fp32"}, []), ({"changes": {"dropout": 0.5}}, []),
-    ):  # fmt: skip
-        assert [r["seed"] for r in records.choose(some, task="multi30k", model="additive", **wanted)] == seeds
 
 
 def test_a_column_by_length_has_what_was_measured() -> None:

@@ -276,7 +276,7 @@ def start(
     pairs, validation = pairs or many(), validation or many(7)
     state = TrainState(model, pairs, config)
     settings = fingerprint(pairs, validation, config)
-    checkpoints = Checkpointer(folder, state, texts, settings, save_every=config.save_every)
+    checkpoints = Checkpointer(folder, state, texts, settings)
     if resume:
         checkpoints.restore()
     return model, checkpoints.follow(train(model, pairs, config, validation=validation, state=state))

@@ -65,7 +65,7 @@ def begin(
     engine = group.engine(model, config)
     state = TrainState(model, many(), config)
     settings, main = fingerprint(many(), many(7), config), group.main
-    checkpoints = Checkpointer(folder, state, TEXTS, settings, save_every=config.save_every, writes=main)
+    checkpoints = Checkpointer(folder, state, TEXTS, settings, writes=main)
     if resume:
         checkpoints.restore()
     validation = many(7) if main else []
