@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from seq2seq_edu.plots.style import COLOURS, FAINT, GREY, INK, Floats, describe, number, panels, visible
@@ -114,7 +115,7 @@ def length_curve(
     if named:
         ax.set_xticks(range(len(names)), names, parse_math=False)
     else:
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
     finish(ax, xlabel, ylabel, title)
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     if trained_to is not None:

@@ -176,7 +176,8 @@ def _packed(width: int, nodes: Sequence[Any], tokens: Sequence[str], most: int) 
     """Write a tree as short lists, without the worse pruned ones of each step; refuse what is no tree."""
     plots.check_tree(nodes, tokens)
     place: dict[int | None, int] = {None: -1}
-    short, pruned = [], Counter[int]()
+    short: list[list[Any]] = []
+    pruned = Counter[int]()
     for node, token in zip(nodes, tokens, strict=True):
         before = nodes[node.parent or 0].log_prob
         if not -math.inf < node.log_prob <= before + 1e-3:
