@@ -222,6 +222,22 @@ def test_runs_of_a_group_differ_in_the_seed_alone(group: records.Group) -> None:
         assert len(group.signatures(name)) == 1, f"{name}: several rulers"
 
 
+@pytest.mark.parametrize("name", ["none", "dot", "general", "scaled", "additive"])
+def test_a_row_of_the_grammar_table_is_three_runs_alike(name: str) -> None:
+    (runs,) = [g.runs for g in records.models(GROUPS, "grammar") if g.name == name]
+    assert [run["seed"] for run in runs] == [0, 1, 2], "classroom models and others stay out"
+    epochs = [run["train_config"]["epochs"] for run in runs]
+    sizes = [(run["config"], run["parameters"], run["device"]["precision"]) for run in runs]
+    assert len({*zip(epochs, sizes, strict=True)}) == 1
+
+
+def test_no_chapter_looks_for_records_by_a_pattern_of_names() -> None:
+    for path in sorted(CHAPTER.parent.glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        assert "glob(" not in code, f"{path.name}: choose records by what they are (records.choose)"
+
+
 def test_an_ablation_is_one_change_of_a_run_that_is_there() -> None:
     plain = {(records.kind(r)[:3], r["seed"]) for g in GROUPS if not g.changes for r in g.runs}
     for g in GROUPS:
