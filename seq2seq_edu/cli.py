@@ -19,7 +19,7 @@ from seq2seq_edu.experiments import recipes, records, runs, scoring
 from seq2seq_edu.files import write_whole
 from seq2seq_edu.grading import commands as grading
 from seq2seq_edu.models import ATTENTIONS, TransformerConfig
-from seq2seq_edu.training import Checkpoint, load_checkpoint, pick_device
+from seq2seq_edu.training import Checkpoint, has_bfloat16, load_checkpoint, pick_device
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -95,8 +95,8 @@ def _describe_train(command: argparse.ArgumentParser) -> None:
     known = f"settings: {', '.join(recipes.WIDTHS)} (default: default)"
     add("--config", choices=tuple(recipes.WIDTHS), default="default", metavar="NAME", help=known)
     add("--seed", type=int, default=0, metavar="N", help="of parameters, batches and dropout (default: 0)")
-    faster = "bf16 is faster where the processor or GPU has it (default: fp32)"
-    add("--precision", choices=("fp32", "bf16"), default="fp32", help=faster)
+    faster = "of matrix products (default: auto, bf16 where the processor or GPU has it, else fp32)"
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help=faster)
     change = "change one setting: dropout=0.1, epochs=3, subwords=0 (whole words); may be given several times"
     add("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help=change)
     add("--threads", type=int, metavar="N", help="processor threads (default: all cores)")
@@ -167,6 +167,7 @@ def _train(options: argparse.Namespace) -> int:
         if options.threads < 1:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
+    options.precision = _precision(options)
     changes = dict(_change(text) for text in options.changes)
     subwords, attention = changes.pop("subwords", None), _attention(options)
     chosen = {k: getattr(options, k) for k in ("data", "config", "seed", "device", "precision", "max_steps")}
@@ -182,6 +183,16 @@ def _train(options: argparse.Namespace) -> int:
         records.write(options.record, record)
     _print_metrics(record["metrics"])
     return 0
+
+
+def _precision(options: argparse.Namespace) -> str:
+    """Return the precision to train in; warn of one that is slow here."""
+    device = pick_device(options.device)
+    fast = has_bfloat16(device)
+    if options.precision == "bf16" and not fast:
+        lacks = f"note: this {'GPU' if device.type == 'cuda' else 'processor'} has no bfloat16"
+        print(f"{lacks}: bf16 will be many times slower than fp32 (--precision auto)", file=sys.stderr)
+    return {"auto": "bf16" if fast else "fp32"}.get(options.precision, options.precision)
 
 
 def _attention(options: argparse.Namespace) -> str:

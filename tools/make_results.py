@@ -75,7 +75,7 @@ def runs() -> dict[str, list[str]]:
                 choice = ["--config", kind] if kind == "transformer" else ["--attention", kind]
                 found[f"{data}-{kind}-{seed}"] = ["--data", data, *choice, "--seed", str(seed)]
         closed = ["--data", "reversal", "--attention", "none", "--seed", str(seed)]
-        found[f"long-reversal-none-{seed}"] = [*closed, "--set", "epochs=20"]  # it learns at last
+        found[f"ablation-closed-longer-{seed}"] = [*closed, "--set", "epochs=20"]  # it learns at last
         for kind in ("additive", "scaled"):  # small enough to be played with in a page
             options = ["--data", "grammar", "--attention", kind, "--config", "classroom", "--seed", str(seed)]
             found[f"grammar-{kind}-classroom-{seed}"] = options
@@ -93,7 +93,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", metavar="DIR", help="where runs are kept")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", default="1")
     options = parser.parse_args()
     if options.tables:

@@ -94,6 +94,23 @@ def test_every_attention_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert ("alignment" in record["metrics"]) == (attention != "none")
 
 
+@pytest.mark.parametrize(("has_it", "auto"), [(True, "bf16"), (False, "fp32")])
+def test_the_precision_is_what_the_processor_has(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    has_it: bool,
+    auto: str,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_it}, raising=False)
+    for asked, used in (("auto", auto), ("bf16", "bf16")):
+        assert train(tmp_path / asked, "--precision", asked) == 0
+        record = json.loads((tmp_path / asked / "record.json").read_text(encoding="utf-8"))
+        assert record["device"]["precision"] == used
+        slow = asked == "bf16" and not has_it
+        assert ("many times slower than fp32" in capsys.readouterr().err) == slow
+
+
 def test_a_run_goes_to_a_folder_of_its_own(tmp_path: Path) -> None:
     assert main([*TRAIN, "--seed", "5"]) == 0
     assert names(tmp_path / "runs" / "reversal-additive-default-5") == FILES

@@ -29,6 +29,7 @@ def run(seed: int, value: float, **other: Any) -> Record:
         "seconds": 50.0,
         "cpu_seconds": 60.0 * (seed + 1),
         "parameters": 3_700_000,
+        "train_config": {"epochs": 8},
         "metrics": {"bleu_lc": score, "beam5": {"bleu_lc": {"value": value + 2, "signature": "case:lc"}}},
         "by_length": by_length,
     }
