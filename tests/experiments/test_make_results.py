@@ -64,4 +64,5 @@ def test_a_table_says_where_seeds_are_few() -> None:
     table = make_results.table(records.models(groups, "multi30k"), "Captions").splitlines()
     assert table[0].startswith("| Captions | greedy | beam 5 |") and len(table) == 4
     assert table[2] == "| GRU, no attention | 26.0 | 28.0 | 8 | 3.7 | 1 | only 1 |"
-    assert table[3] == "| GRU, additive attention | 38.0 (37.0–39.0) | 40.0 (39.0–41.0) | 8 | 3.7 | 2 (1–3) | 3 |"
+    scores = "38.0 (37.0–39.0) | 40.0 (39.0–41.0)"
+    assert table[3] == f"| GRU, additive attention | {scores} | 8 | 3.7 | 2 (1–3) | 3 |"
