@@ -1,12 +1,9 @@
 """Bad input: whatever a reader gives the commands, one clear line and status 2 come back, no half file."""
 
 import errno
-import gzip
-import hashlib
 import io
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -53,41 +50,6 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 # Real text
-
-
-def published(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
-    """Write a file and declare it to be the published one."""
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    monkeypatch.setitem(corpora.SHA256, name, hashlib.sha256(content).hexdigest())
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "cmn.txt is empty; expected one sentence a line"),
-        (b"Hi.\tHallo.\nHi. Hallo.\n", "line 2 of .*cmn.txt is 'Hi. Hallo.'; expected source, tab, target"),
-    ],
-    ids=["empty file", "line without a tab"],
-)
-def test_text_that_is_not_as_it_should_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused, content: bytes, words: str
-) -> None:
-    published(tmp_path, monkeypatch, "tatoeba/cmn.txt", content)
-    said = refused("train", "--data", "tatoeba-zh-en", "--data-dir", tmp_path, "--out", "run")
-    assert re.search(words, said)
-    assert not (tmp_path / "run").exists()
-
-
-def test_files_of_different_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused) -> None:
-    for name in (name for name in corpora.SHA256 if name.startswith("multi30k/")):
-        lines = b"a\nb\nc\n" if name.endswith("train.de.gz") else b"a\nb\n"
-        published(tmp_path, monkeypatch, name, gzip.compress(lines, mtime=0))
-    monkeypatch.setenv("SEQ2SEQ_EDU_DATA", str(tmp_path))
-    said = refused("train", "--data", "multi30k", "--out", "run")
-    assert "train.de.gz has 3 lines but" in said and "train.en.gz has 2" in said
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_with_another_hash(tmp_path: Path, refused) -> None:
