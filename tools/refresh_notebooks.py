@@ -4,7 +4,9 @@ Usage: python tools/refresh_notebooks.py [NOTEBOOK ...]          (default: noteb
 
 Cell ids stay. Times, the models of widgets and the names of personal kernels are taken out, and so are the
 folders of this machine in error messages. A notebook that raises an error (in a cell without its tag) is
-left as it was. The exit status is 1 if one failed, or holds something that tools/check_notebooks.py refuses.
+left as it was, and so is one with timings that were taken on a busy machine: it says so itself, by a line
+"noise of this run: a factor of 1.31". The exit status is 1 if one failed, or holds something that
+tools/check_notebooks.py refuses.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from seq2seq_edu.files import write_whole
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+NOISE = re.compile(r"noise of this run: a factor of ([\d.]+)")
+QUIET = 1.2  # the most that a program raced against itself may stray
 KEPT = ("tags", "jupyter", "slideshow", "editable", "deletable", "nbgrader")  # of a cell's metadata
 
 
@@ -84,6 +88,11 @@ def refresh(path: Path, timeout: float) -> bool:
         notebook = execute(path, timeout)
     except (CellExecutionError, CellTimeoutError, DeadKernelError, OSError, ValueError) as error:
         print(f"FAILED   {path.name}: left as it was\n{error}", flush=True)
+        return False
+    noise = max(map(float, NOISE.findall(nbformat.writes(notebook))), default=1.0)
+    if noise > QUIET:
+        print(f"FAILED   {path.name}: left as it was")
+        print(f"The machine was busy: a program against itself strayed by {noise:.2f}, at most {QUIET} is good")
         return False
     tidy(notebook)
     write_whole(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf-8"))

@@ -280,6 +280,20 @@ def test_refreshing_leaves_a_failing_notebook_as_it_was(
     assert "left as it was" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("noise", "status"), [(1.07, 0), (1.31, 1)])
+def test_timings_of_a_busy_machine_are_not_saved(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, noise: float, status: int
+) -> None:
+    said = {"output_type": "stream", "name": "stdout", "text": f"noise of this run: a factor of {noise}\n"}
+    path = write(tmp_path / "x.ipynb", code("race()", count=None))
+    run = write(tmp_path / "run.ipynb", code("race()", said))
+    monkeypatch.setattr(refresher, "execute", lambda *_: refresher.nbformat.read(run, as_version=4))
+    before = path.read_bytes()
+    assert refresher.main([str(path)]) == status
+    assert (path.read_bytes() == before) == bool(status)
+    assert ("The machine was busy" in capsys.readouterr().out) == bool(status)
+
+
 def test_no_notebooks_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(checker, "ROOT", tmp_path)
     assert checker.main([]) == 1
