@@ -92,7 +92,7 @@ def refresh(path: Path, timeout: float) -> bool:
     noise = max(map(float, NOISE.findall(nbformat.writes(notebook))), default=1.0)
     if noise > QUIET:
         print(f"FAILED   {path.name}: left as it was")
-        print(f"The machine was busy: a program against itself strayed by {noise:.2f}, at most {QUIET} is good")
+        print(f"The machine was busy: a program against itself strayed by {noise:.2f}; {QUIET} is the most")
         return False
     tidy(notebook)
     write_whole(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf-8"))
