@@ -63,14 +63,39 @@ def name_of(record: Record) -> str:
     return str(record["attention"] if record["model"] == "seq2seq" else record["model"])
 
 
-def choose(records: Iterable[Record], task: str) -> list[Record]:
-    """Choose the runs of a task's full-size models as their recipes make them: "none" first, then by size."""
+def choose(
+    records: Iterable[Record],
+    task: str,
+    *,
+    model: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """Choose the runs of one task by what they are, not by their files: "none" first, then by size and seed.
+
+    Parameters
+    ----------
+    records : iterable of dict. From :func:`read`.
+    task, model : str. The name of the data; "none", "additive", ... or "transformer", all if left out.
+    changes : mapping. The settings that were changed; none if left out: the model as its recipe makes it.
+
+    Returns
+    -------
+    chosen : list of dict
+
+    Examples
+    --------
+    >>> run = {"task": "t", "model": "seq2seq", "attention": "dot", "config": "default", "parameters": 9}
+    >>> some = [run | {"seed": 1}, run | {"seed": 0}, run | {"seed": 0, "changes": {"epochs": 20}}]
+    >>> [record["seed"] for record in choose(some, "t", model="dot")]
+    [0, 1]
+    """
     chosen = [
         record
         for record in records
         if record["task"] == task
+        and model in (None, name_of(record))
         and record["config"] == ("transformer" if record["model"] == "transformer" else "default")
-        and not record.get("changes")
+        and record.get("changes", {}) == dict(changes or {})
     ]
     return sorted(chosen, key=lambda r: (name_of(r) != "none", r["parameters"], name_of(r), r["seed"]))
 

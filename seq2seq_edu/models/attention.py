@@ -100,7 +100,7 @@ class NoAttention(Attention):
 
     .. math:: c_t = h_n
 
-    Cho et al. (2014), arXiv:1406.1078. Taught in: why_attention.
+    Cho et al. (2014), arXiv:1406.1078.
     """
 
     name, title, query_state = "none", "no attention", "previous"
