@@ -21,8 +21,8 @@ const COST_WORDS = {
 };
 
 const COST_LOOK = { // colour, dashes and marker, so that no line is known by its colour alone
-  none: ["var(--orange)", null, "square"], recurrent: ["var(--orange)", null, "square"],
-  additive: ["var(--blue)", null, "circle"], self_attention: ["var(--blue)", null, "circle"],
+  none: ["var(--blue)", null, "square"], recurrent: ["var(--blue)", null, "square"],
+  additive: ["var(--orange)", null, "circle"], self_attention: ["var(--orange)", null, "circle"],
   dot: ["var(--green)", "6 4", "triangle"], transformer: ["var(--green)", "6 4", "triangle"],
 };
 const costLook = (name, k) => COST_LOOK[name] ?? [["var(--blue)", null, "circle"], ["var(--orange)", null, "square"], ["var(--green)", "6 4", "triangle"]][k % 3];
