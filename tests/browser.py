@@ -57,8 +57,12 @@ class Watched:
         page.on("pageerror", lambda error: self.errors.append(f"error: {error}"))
         page.on("console", self._hear)
         page.on("request", self._see)
-        page.on("requestfailed", lambda r: self.errors.append(f"request failed: {r.url}"))
+        page.on("requestfailed", self._miss)
         page.on("response", lambda r: r.status >= 400 and self.errors.append(f"{r.status}: {r.url}"))
+
+    def _miss(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # that is one which the next page made needless
+            self.errors.append(f"request failed: {request.url}, {request.failure}")
 
     def _hear(self, message: Any) -> None:
         if message.type == "error" and "favicon" not in message.text:
