@@ -167,11 +167,11 @@ def _train(options: argparse.Namespace) -> int:
         if options.threads < 1:
             raise ValueError(f"--threads must be at least 1; got {options.threads}")
         torch.set_num_threads(options.threads)
-    options.precision = _precision(options)
     changes = dict(_change(text) for text in options.changes)
     subwords, attention = changes.pop("subwords", None), _attention(options)
-    chosen = {k: getattr(options, k) for k in ("data", "config", "seed", "device", "precision", "max_steps")}
-    config = runs.RunConfig(**chosen, attention=attention, subwords=subwords, changes=changes)
+    chosen = {k: getattr(options, k) for k in ("data", "config", "seed", "device", "max_steps")}
+    chosen |= {"attention": attention, "precision": _precision(options)}
+    config = runs.RunConfig(**chosen, subwords=subwords, changes=changes)
     out = options.out or config.folder()
     record = runs.run(config, out, data_dir=options.data_dir, resume=options.resume)
     if record is None:
@@ -192,7 +192,9 @@ def _precision(options: argparse.Namespace) -> str:
     if options.precision == "bf16" and not fast:
         lacks = f"note: this {'GPU' if device.type == 'cuda' else 'processor'} has no bfloat16"
         print(f"{lacks}: bf16 will be many times slower than fp32 (--precision auto)", file=sys.stderr)
-    return {"auto": "bf16" if fast else "fp32"}.get(options.precision, options.precision)
+    if options.precision != "auto":
+        return str(options.precision)
+    return "bf16" if fast else "fp32"
 
 
 def _attention(options: argparse.Namespace) -> str:

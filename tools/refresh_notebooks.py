@@ -89,13 +89,14 @@ def refresh(path: Path, timeout: float) -> bool:
     except (CellExecutionError, CellTimeoutError, DeadKernelError, OSError, ValueError) as error:
         print(f"FAILED   {path.name}: left as it was\n{error}", flush=True)
         return False
-    noise = max(map(float, NOISE.findall(nbformat.writes(notebook))), default=1.0)
+    tidy(notebook)
+    text = nbformat.writes(notebook).rstrip("\n") + "\n"
+    noise = max(map(float, NOISE.findall(text)), default=1.0)
     if noise > QUIET:
         print(f"FAILED   {path.name}: left as it was")
         print(f"The machine was busy: a program against itself strayed by {noise:.2f}; {QUIET} is the most")
         return False
-    tidy(notebook)
-    write_whole(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf-8"))
+    write_whole(path, text.encode("utf-8"))
     size = path.stat().st_size
     print(f"executed {path.name:<32} {size / 1e3:5.0f} kB  {time.perf_counter() - began:6.1f} s", flush=True)
     if size > 0.8 * LARGEST:
